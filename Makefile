@@ -1,0 +1,67 @@
+# Every target is one or two commands; `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
+
+.PHONY: help
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
+
+.PHONY: demo
+demo: setup ## Set up everything, load a sample through Airflow and print what was published
+	@$(BIN)/message-tracking demo
+
+.PHONY: test
+test: setup-dev ## Set up everything and run every check that CI runs
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -m "not long"
+
+.PHONY: test-long
+test-long: setup-dev ## The heavy forms of the tests
+	@$(BIN)/python -m pytest -m long
+
+.PHONY: up
+up: setup ## Start Airflow and the warehouse and leave them running
+	@$(BIN)/message-tracking up
+
+.PHONY: down
+down: setup ## Stop Airflow and the warehouse
+	@$(BIN)/message-tracking down
+
+.PHONY: lint
+lint: setup-dev ## Check style, types, SQL and the direction of imports; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=plugins $(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --processes 2 dbt_project/models
+
+.PHONY: format
+format: setup-dev ## Put code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: setup ## Write the requirements*.txt anew from the requirements*.in
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-setup.in -o requirements-setup.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+.PHONY: setup setup-dev
+setup: $(VENV)/.installed ## Make the environment that runs the product
+setup-dev: $(VENV)/.installed-dev ## Make the environment that also tests and lints it
+
+$(VENV)/.installed: requirements-setup.txt requirements.txt pyproject.toml
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt
+	@$(UV) -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	@$(UV) -r requirements-dev.txt
+	@touch $@

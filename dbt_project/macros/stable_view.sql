@@ -1,0 +1,26 @@
+{# A plain view that is replaced only where its definition differs, so that reading it is never disturbed by a build. #}
+{% materialization stable_view, adapter='postgres' %}
+    {%- set target_relation = this.incorporate(type='view') -%}
+    {%- set contract = config.get('contract') -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {% if contract and contract.enforced %}
+        {{ get_assert_columns_equivalent(sql) }}
+    {% endif %}
+    {{ replace_view(target_relation, sql, statement_name='main') }}
+    {% do persist_docs(target_relation, model) %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+
+    {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}
+
+{% macro replace_view(relation, definition, statement_name=none) %}
+    {% call statement(statement_name, fetch_result=true) %}
+        select ops.replace_view(
+            {{ dbt.string_literal(relation.schema) }}, {{ dbt.string_literal(relation.identifier) }}, $definition${{ definition }}$definition$
+        )
+    {% endcall %}
+{% endmacro %}

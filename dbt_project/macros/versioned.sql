@@ -1,0 +1,162 @@
+{#
+  Versioned rows (docs/adr/0001_versioned_rows.md). Every row of the model lives once in mart_store.<model>, with the
+  publication it is valid from and the one it is valid to. A build compares the new rows with the current ones, closes
+  those that differ or vanished and inserts those that are new, all stamped with the candidate's number, in one
+  transaction. <schema>.<model> shows the open candidate, <published_schema>.<model> the live publication.
+
+  config:
+    unique_key        the columns of the grain, a list
+    indexes           as in dbt-postgres, made on the store
+    meta.scope        {column, relation}: only current rows whose column is in the relation are compared; the model's
+                      query must give the new rows of that scope. Without it the model gives all of its rows.
+    meta.published_schema   where the published view goes; without it there is none
+
+  A build that is repeated for the same candidate first takes back what the earlier try wrote.
+#}
+{% materialization versioned, adapter='postgres' %}
+    {%- set candidate = var('candidate') -%}
+    {%- set target_relation = this.incorporate(type='view') -%}
+    {%- set store = api.Relation.create(database=this.database, schema='mart_store', identifier=this.identifier, type='table') -%}
+    {%- set published_schema = config.get('meta', {}).get('published_schema') -%}
+    {%- set contract = config.get('contract') -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {% call statement('hold_candidate') %}
+        select ops.hold_candidate({{ candidate | int if candidate is not none else 'null' }})
+    {% endcall %}
+    {% if contract and contract.enforced %}
+        {{ get_assert_columns_equivalent(sql) }}
+    {% endif %}
+    {% call statement('new_rows') %}
+        create temporary table new_rows on commit drop as {{ sql }};
+        analyze new_rows;
+    {% endcall %}
+
+    {%- set columns = adapter.get_columns_in_relation(api.Relation.create(identifier='new_rows')) -%}
+    {% do prepare_store(store, columns) %}
+    {% do replace_view(target_relation, versions_shown(store, columns, 'ops.audit_publication()')) %}
+    {% do persist_docs(target_relation, model) %}
+    {% if published_schema %}
+        {%- set published = api.Relation.create(database=this.database, schema=published_schema, identifier=this.identifier, type='view') -%}
+        {% do replace_view(published, versions_shown(store, columns, 'ops.visible_publication()')) %}
+        {% do persist_docs(published, model) %}
+    {% endif %}
+
+    {% call statement('main') %}
+        {{ write_versions(store, columns, candidate | int) }}
+    {% endcall %}
+
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+
+    {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}
+
+
+{# The rows of a store that one publication shows. The filter must stay uncorrelated: a function per row is many times slower. #}
+{% macro versions_shown(store, columns, publication) -%}
+    select
+        {%- for column in columns %}
+        {{ adapter.quote(column.name) }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ store }}
+    where valid_from <= (select {{ publication }}) and valid_to > (select {{ publication }})
+{%- endmacro %}
+
+
+{# Makes the store where it is missing, adds columns that are new at the end, refuses what would change what readers know. #}
+{% macro prepare_store(store, columns) %}
+    {%- set existing = load_relation(store) -%}
+    {%- set known = (adapter.get_columns_in_relation(existing) | map(attribute='name') | list) if existing else [] -%}
+    {%- set names = columns | map(attribute='name') | list -%}
+    {%- set added = names | reject('in', known) | list -%}
+    {%- set removed = known | reject('in', names + ['valid_from', 'valid_to']) | list -%}
+    {% if removed %}
+        {{ exceptions.raise_compiler_error(
+            store ~ " holds column(s) that the model no longer gives: " ~ removed | join(', ')
+            ~ ". Published columns are removed only by a migration, one release after the CHANGELOG announced it."
+        ) }}
+    {% endif %}
+    {% if added and not is_full_build() %}
+        {{ exceptions.raise_compiler_error(
+            this.identifier ~ " is new or has new column(s) (" ~ added | join(', ')
+            ~ "), so all of its rows must be computed once: run `message-tracking run --full`."
+        ) }}
+    {% endif %}
+    {% if not existing %}
+        {% call statement('create_store') %}
+            -- The two columns of every reader's filter stand first: that is where they are read fastest.
+            create table {{ store }} as
+            select 0 as valid_from, 0 as valid_to, new_rows.* from new_rows limit 0;
+            alter table {{ store }} alter column valid_from set not null, alter column valid_to set not null;
+            create index on {{ store }} (valid_from);
+            create index on {{ store }} (valid_to) where valid_to < 2147483647;
+            create index on {{ store }} ({{ config.require('unique_key') | join(', ') }}) where valid_to = 2147483647;
+            {% for name, column in model.columns.items() if column.constraints | selectattr('type', 'equalto', 'not_null') | list %}
+            alter table {{ store }} alter column {{ adapter.quote(name) }} set not null;
+            {% endfor %}
+        {% endcall %}
+        {% do create_indexes(store) %}
+    {% else %}
+        {% for column in columns if column.name in added %}
+            {% call statement('add_column') %}
+                alter table {{ store }} add column {{ adapter.quote(column.name) }} {{ column.data_type }};
+            {% endcall %}
+        {% endfor %}
+    {% endif %}
+{% endmacro %}
+
+
+{% macro is_full_build() %}
+    {%- set window = run_query("select coalesce(bool_or(is_full or from_position = 0), false) from " ~ source('ops', 'build_window')) -%}
+    {{ return(window.columns[0][0]) }}
+{% endmacro %}
+
+
+{% macro write_versions(store, columns, candidate) %}
+    {%- set scope = config.get('meta', {}).get('scope') -%}
+    {%- set is_same_row -%}
+        {%- for key in config.require('unique_key') %}new_row.{{ key }} = current_row.{{ key }} and {% endfor -%}
+        (
+            {%- for column in columns %}new_row.{{ adapter.quote(column.name) }}{{ ', ' if not loop.last }}{% endfor -%}
+        ) is not distinct from (
+            {%- for column in columns %}current_row.{{ adapter.quote(column.name) }}{{ ', ' if not loop.last }}{% endfor -%}
+        )
+    {%- endset -%}
+    delete from {{ store }} where valid_from = {{ candidate }};
+    update {{ store }} set valid_to = 2147483647 where valid_to = {{ candidate }};
+
+    with closed as (
+        update {{ store }} as current_row
+        set valid_to = {{ candidate }}
+        where
+            current_row.valid_to = 2147483647
+            {%- if scope %}
+            and current_row.{{ scope.column }} in (select in_scope.{{ scope.column }} from {{ ref(scope.relation) }} as in_scope)
+            {%- endif %}
+            and not exists (select from new_rows as new_row where {{ is_same_row }})
+        returning 1
+    ),
+
+    opened as (
+        insert into {{ store }} (
+            valid_from, valid_to,
+            {%- for column in columns %} {{ adapter.quote(column.name) }}{{ ',' if not loop.last }}{% endfor %}
+        )
+        select
+            {{ candidate }}, 2147483647,
+            {%- for column in columns %} new_row.{{ adapter.quote(column.name) }}{{ ',' if not loop.last }}{% endfor %}
+        from new_rows as new_row
+        where not exists (
+            select from {{ store }} as current_row
+            where current_row.valid_to = 2147483647 and {{ is_same_row }}
+        )
+        returning 1
+    )
+
+    insert into ops.model_builds (publication_id, model, opened_count, closed_count)
+    select {{ candidate }}, {{ dbt.string_literal(store.identifier) }}, (select count(*) from opened), (select count(*) from closed)
+{% endmacro %}

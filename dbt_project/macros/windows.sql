@@ -1,0 +1,25 @@
+{#
+  Every model of a build reads the same input: the loads up to the position that the candidate was opened with.
+  Loads that were committed since then are few, so the filter names those to leave out.
+#}
+{% macro is_in_window(load_id) -%}
+    {{ load_id }} <> all(array(
+        select later.load_id
+        from {{ source('ops', 'file_ledger') }} as later
+        where later.position > (select build_window.to_position from {{ source('ops', 'build_window') }} as build_window)
+    ))
+{%- endmacro %}
+
+{# True for the current version of a reference row, as the window sees it. #}
+{% macro is_current_version(alias) -%}
+    {{ is_in_window(alias ~ '.load_id') }}
+    and (
+        {{ alias }}.superseded_by_load_id is null
+        or not ({{ is_in_window(alias ~ '.superseded_by_load_id') }})
+    )
+{%- endmacro %}
+
+{# Limits a model to the deliveries that the candidate has to recompute. #}
+{% macro is_touched(delivery_id) -%}
+    {{ delivery_id }} in (select touched.delivery_id from {{ ref('int_deliveries__touched') }} as touched)
+{%- endmacro %}

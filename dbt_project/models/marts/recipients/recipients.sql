@@ -1,0 +1,20 @@
+{{ config(
+    unique_key=['recipient_id'],
+    meta={
+        'published_schema': 'marts_private',
+        'scope': {'column': 'recipient_id', 'relation': 'int_recipients__touched'},
+    }
+) }}
+
+with recipients as (
+    select * from {{ ref('stg_delivery_data__recipients') }}
+)
+
+select
+    recipient_id,
+    first_name,
+    last_name,
+    email,
+    email_format
+from recipients
+where recipient_id in (select touched.recipient_id from {{ ref('int_recipients__touched') }} as touched)

@@ -1,0 +1,15 @@
+with messages as (
+    select * from {{ source('raw', 'messages') }}
+)
+
+select
+    message_id,
+    delivery_id,
+    recipient_id,
+    address_domain,
+    status,
+    failure_reason,
+    coalesce(is_seed, false) as is_seed,
+    event_at
+from messages
+where {{ is_current_version('messages') }}

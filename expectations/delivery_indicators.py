@@ -1,0 +1,109 @@
+"""Audit of delivery_indicators: figures that logs, buckets and links confirm, and ranges that cannot be."""
+
+from great_expectations import ExpectationSuite
+
+from message_tracking.validation.rules import grain, never, structure
+
+SUITE = ExpectationSuite(
+    name="delivery_indicators",
+    meta={"key": ["delivery_id"]},
+    expectations=[
+        structure(
+            "delivery_id",
+            "recipient_open_count",
+            "total_open_count",
+            "estimated_recipient_open_count",
+            "estimated_total_open_count",
+            "recipient_click_count",
+            "person_click_count",
+            "total_click_count",
+            "opt_out_click_count",
+            "mirror_page_click_count",
+            "forward_count",
+            "visited_page_count",
+            "transaction_count",
+            "transaction_amount",
+            "article_count",
+            "complaint_count",
+            "raw_reactivity_rate",
+            "reactivity_rate",
+            "distinct_click_rate",
+            "cumulated_click_rate",
+        ),
+        grain("delivery_id"),
+        never(
+            "every_delivery_has_a_row",
+            "There is a row for every delivery and for nothing else.",
+            """
+            select delivery_id
+            from audit.deliveries
+            full join (select delivery_id, true as is_row from {batch}) as rows using (delivery_id)
+            where deliveries.label is null or rows.is_row is null
+            """,
+        ),
+        never(
+            "counts_are_possible",
+            "No count is negative (forwards may be), and who clicked has opened, since a click proves an open (spec 4.1).",
+            """
+            select delivery_id
+            from {batch}
+            where
+                least(
+                    recipient_open_count, total_open_count, recipient_click_count, person_click_count, total_click_count,
+                    opt_out_click_count, mirror_page_click_count, visited_page_count, transaction_count, article_count,
+                    complaint_count
+                ) < 0
+                or least(estimated_recipient_open_count, estimated_total_open_count, transaction_amount) < 0
+                or recipient_click_count > recipient_open_count
+                or greatest(recipient_click_count, person_click_count) > total_click_count
+                or transaction_count > visited_page_count
+            """,
+        ),
+        never(
+            "opens_are_in_the_buckets",
+            "Opens counted from the log are the opens of the five-minute buckets.",
+            """
+            select rows.delivery_id, rows.total_open_count, buckets.event_count
+            from {batch} as rows
+            left join (
+                select delivery_id, sum(event_count) as event_count
+                from audit.tracking_buckets where url_id = 1 group by delivery_id
+            ) as buckets on rows.delivery_id = buckets.delivery_id
+            where rows.total_open_count <> coalesce(buckets.event_count, 0)
+            """,
+        ),
+        never(
+            "clicks_are_in_the_link_table",
+            "Clicks counted from the log are those of the links of type 1; opt-outs, mirror pages and web pages likewise (spec 8.3).",
+            """
+            select rows.delivery_id, rows.total_click_count, links.click_count
+            from {batch} as rows
+            left join (
+                select
+                    delivery_id,
+                    sum(click_count) filter (where url_type = 1) as click_count,
+                    sum(click_count) filter (where url_type = 3) as opt_out_count,
+                    sum(click_count) filter (where url_type = 6) as mirror_page_count,
+                    sum(click_count) filter (where url_type in (4, 5)) as page_count
+                from audit.url_clicks group by delivery_id
+            ) as links on rows.delivery_id = links.delivery_id
+            where
+                rows.total_click_count <> coalesce(links.click_count, 0)
+                or rows.opt_out_click_count <> coalesce(links.opt_out_count, 0)
+                or rows.mirror_page_click_count <> coalesce(links.mirror_page_count, 0)
+                or rows.visited_page_count <> coalesce(links.page_count, 0)
+            """,
+        ),
+        never(
+            "opens_are_within_success",
+            "No more recipients opened than got the message; a complaint turns a message to failed, so this may be right (spec 7.7).",
+            """
+            select rows.delivery_id, rows.recipient_open_count, deliveries.success_count
+            from {batch} as rows
+            inner join audit.deliveries on rows.delivery_id = deliveries.delivery_id
+            where rows.recipient_open_count > deliveries.success_count
+            """,
+            severity="warning",
+        ),
+    ],
+)

@@ -1,0 +1,63 @@
+"""Audit of url_clicks: one row per tracked URL, shares that add up, clicks that the buckets confirm."""
+
+from great_expectations import ExpectationSuite
+
+from message_tracking.validation.rules import grain, never, structure
+
+SUITE = ExpectationSuite(
+    name="url_clicks",
+    meta={"key": ["delivery_id", "url_id"]},
+    expectations=[
+        structure("delivery_id", "url_id", "label", "category", "source_url", "click_count", "click_share", "rank"),
+        grain("delivery_id", "url_id"),
+        grain("delivery_id", "rank"),
+        never(
+            "clicks_are_in_the_buckets",
+            "The clicks of a URL are the events of its buckets.",
+            """
+            select urls.delivery_id, urls.url_id, urls.click_count, buckets.event_count
+            from {batch} as urls
+            left join (
+                select delivery_id, url_id, sum(event_count) as event_count
+                from audit.tracking_buckets group by delivery_id, url_id
+            ) as buckets on urls.delivery_id = buckets.delivery_id and urls.url_id = buckets.url_id
+            where urls.click_count <> coalesce(buckets.event_count, 0)
+            """,
+        ),
+        never(
+            "every_tracked_url_has_a_row",
+            "Every tracked URL of a described delivery but the open pixel has a row, and nothing else has.",
+            """
+            select delivery_id, url_id
+            from (
+                select urls.delivery_id, urls.url_id
+                from staging.stg_delivery_data__tracked_urls as urls
+                inner join audit.deliveries on urls.delivery_id = deliveries.delivery_id
+                where urls.url_id <> 1
+            ) as tracked
+            full join (select delivery_id, url_id, true as is_row from {batch}) as rows using (delivery_id, url_id)
+            where tracked.delivery_id is null or rows.is_row is null
+            """,
+        ),
+        never(
+            "shares_add_up",
+            "The shares of a delivery add up to 1, or to 0 where nobody clicked.",
+            """
+            select delivery_id, sum(click_share) as share_sum, sum(click_count) as click_count
+            from {batch}
+            group by delivery_id
+            having abs(sum(click_share) - case when sum(click_count) > 0 then 1 else 0 end) > 0.000001
+            """,
+        ),
+        never(
+            "opt_out_links_are_declared",
+            "A link that looks like an unsubscription is not typed as an e-mail click (spec 7.16).",
+            """
+            select delivery_id, url_id, source_url
+            from {batch}
+            where url_type = 1 and (source_url ~* '(unsub|opt-?out|desabo|desinscri|abmeld)' or label ~* '(unsubscri|opt-?out)')
+            """,
+            severity="warning",
+        ),
+    ],
+)

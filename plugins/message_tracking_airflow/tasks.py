@@ -1,0 +1,164 @@
+"""The tasks that the DAGs are put together from. What they do is the library's; here is how Airflow sees it.
+
+What is heavy to import is imported within the task: Airflow reads this file each time it parses a DAG.
+"""
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from message_tracking import publication
+from message_tracking.errors import RefusedError
+from message_tracking.settings import Settings
+from message_tracking.waiting_loads import has_waiting_loads
+from message_tracking.warehouse import Warehouse
+from message_tracking_airflow.hooks import WarehouseHook
+
+if TYPE_CHECKING:
+    from message_tracking.loading.summary import LoadSummary
+    from message_tracking.sources import Sources
+
+log = logging.getLogger(__name__)
+
+REFUSED_FILES = "refused_files"
+"""XCom key under which a load leaves what `report_refused_files` reports."""
+
+REFUSED_HINT = (
+    "Repair or replace them, or raise the source's reject_limit if their lines are as they should be: "
+    "the next run reads them again. Everything else was loaded."
+)
+
+
+@task
+def list_servers() -> list[dict[str, str]]:
+    """List every source with each of its tracking servers."""
+    return [
+        {"source_name": source.name, "server": server}
+        for source in _read_sources().sources
+        for server in source.servers()
+    ]
+
+
+@task
+def list_sources() -> list[dict[str, str]]:
+    """List every source."""
+    return [{"source_name": source.name} for source in _read_sources().sources]
+
+
+@task(map_index_template="{{ task.op_kwargs['source_name'] }} {{ task.op_kwargs['server'] }}")
+def load_tracking_logs(source_name: str, server: str) -> dict[str, int]:
+    """Load what is new in the tracking logs of one server."""
+    from message_tracking.loading.tracking_logs import load_tracking_logs  # noqa: PLC0415
+
+    warehouse = WarehouseHook().get_warehouse()
+    summary = load_tracking_logs(warehouse, _read_sources().named(source_name), server)
+    return _announce(warehouse, summary)
+
+
+@task(map_index_template="{{ task.op_kwargs['source_name'] }}")
+def load_delivery_data(source_name: str) -> dict[str, int]:
+    """Load what is new in the export files of one source."""
+    from message_tracking.loading.delivery_data import load_delivery_data  # noqa: PLC0415
+
+    warehouse = WarehouseHook().get_warehouse()
+    summary = load_delivery_data(warehouse, _read_sources().named(source_name))
+    return _announce(warehouse, summary)
+
+
+@task(trigger_rule="none_failed")
+def report_refused_files(load_task_id: str) -> None:
+    """Turn the run red if a load refused a file; what the other files held is announced all the same."""
+    refused = get_current_context()["ti"].xcom_pull(task_ids=load_task_id, key=REFUSED_FILES, map_indexes=None)
+    lines = [line for of_one_load in refused or [] for line in of_one_load]
+    if lines:
+        raise AirflowFailException(
+            "\n".join((f"{len(lines)} file(s) were refused and nothing of them counts:", *lines, REFUSED_HINT))
+        )
+
+
+@task
+def open_candidate() -> int:
+    """Open a candidate publication for everything loaded since the live one; skip where nothing is new."""
+    context = get_current_context()
+    candidate = publication.open_candidate(WarehouseHook().get_warehouse(), holder(context["run_id"]))
+    if candidate is None:
+        raise AirflowSkipException("Nothing new since the live publication: there is nothing to publish.")
+    log.info(
+        "Candidate %s takes in loads %s to %s.",
+        candidate.publication_id,
+        candidate.from_position + 1,
+        candidate.to_position,
+    )
+    return candidate.publication_id
+
+
+@task
+def audit_marts(candidate: int) -> str:
+    """Judge the candidate with dbt's tests and every suite; on a critical finding refuse it and undo it."""
+    from message_tracking.validation.gate import validate  # noqa: PLC0415
+
+    warehouse = WarehouseHook().get_warehouse()
+    settings = Settings.from_environment()
+    verdict = validate(warehouse, settings, candidate, log.info)
+    log.info("%s\nData Docs: %s", verdict.report(), settings.data_docs / "index.html")
+    if not verdict.is_publishable:
+        publication.refuse(warehouse, candidate, verdict.summary())
+        # Judging bad data a second time does not improve it: no retry.
+        raise AirflowFailException(
+            f"{verdict.report()}\nNothing was published. See docs/runbooks/refused_candidate.md."
+        )
+    return verdict.summary()
+
+
+@task
+def publish_marts(candidate: int) -> dict[str, int]:
+    """Show the candidate to all readers at once."""
+    try:
+        published = publication.publish(WarehouseHook().get_warehouse(), Settings.from_environment(), candidate)
+    except RefusedError as error:
+        raise AirflowFailException(str(error)) from error
+    log.info("Published %s with %s new events.", published.publication_id, published.event_count)
+    return {"publication_id": published.publication_id, "event_count": published.event_count}
+
+
+@task
+def release_candidate(candidate: int) -> None:
+    """Undo and close the candidate if it was neither published nor refused, so that the next build need not wait."""
+    publication.abandon(WarehouseHook().get_warehouse(), candidate, "its DAG run failed")
+
+
+def holder(run_id: str) -> str:
+    """Name the DAG run in the list of publications."""
+    return f"publish_tracking_marts {run_id}"
+
+
+def _read_sources() -> "Sources":
+    from message_tracking.sources import read_sources  # noqa: PLC0415
+
+    settings = Settings.from_environment()
+    return read_sources(settings.sources_file, {**os.environ, "MESSAGE_TRACKING_HOME": str(settings.home)})
+
+
+def _announce(warehouse: Warehouse, summary: "LoadSummary") -> dict[str, Any]:
+    """Log a load and end its task: a success emits the task's asset, a skip does not."""
+    ti = get_current_context()["ti"]
+    for warning in summary.warnings:
+        log.warning("%s", warning)
+    if summary.failed_files:
+        ti.xcom_push(REFUSED_FILES, [f"  {file.file_name}: {file.reason}" for file in summary.failed_files])
+    counts = {
+        "files": summary.files,
+        "line_count": summary.line_count,
+        "accepted": summary.accepted,
+        "rejected": summary.rejected,
+        "already_loaded": summary.already_loaded,
+    }
+    log.info("%s %s: %s; rejected by reason: %s", summary.source, summary.server, counts, dict(summary.reject_reasons))
+    # A try that was killed after its commit has announced nothing.
+    is_left_over = ti.try_number > 1 and has_waiting_loads(warehouse, summary.source, summary.server)
+    if not (summary.is_new or is_left_over):
+        raise AirflowSkipException("Nothing new was accepted, so nothing is announced.")
+    return counts

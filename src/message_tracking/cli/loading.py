@@ -1,0 +1,127 @@
+"""The verb that reads the sources: `load`."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from message_tracking.embedded import open_warehouse
+from message_tracking.errors import HeldError, MessageTrackingError
+from message_tracking.settings import Settings
+from message_tracking.sources import Source, configured_sources
+from message_tracking.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from message_tracking.loading.summary import LoadSummary
+
+
+@click.command("load")
+@click.option("--source", "source_name", metavar="NAME", help="Only this source of the sources file.")
+@click.option("--server", metavar="NAME", help="Only this tracking server's logs, and no reference data.")
+def load_verb(source_name: str | None, server: str | None) -> None:
+    """Load what is new in the sources: reference data first, then tracking logs.
+
+    Every line is loaded once, however often its file is met; what cannot be read is kept with its reason. A file that
+    has to be refused does not keep the others from being loaded.
+    """
+    settings = Settings.from_environment()
+    failed_files = load_everything(open_warehouse(settings), settings, source_name, server)
+    if failed_files:
+        raise MessageTrackingError(
+            f"{failed_files} file(s) were refused; everything else was loaded.", "The lines above say which and why."
+        )
+
+
+def load_everything(
+    warehouse: Warehouse, settings: Settings, source_name: str | None = None, server: str | None = None
+) -> int:
+    """Load all sources, or the one source or server that is named, show what was done, return how many files failed.
+
+    Raises HeldError, after all others were loaded, where some server is being loaded by somebody else.
+    """
+    sources = configured_sources(settings)
+    chosen = [sources.named(source_name)] if source_name else list(sources.sources)
+    summaries: list[LoadSummary] = []
+    held: list[HeldError] = []
+    with _progress() as bars:
+        for step in _steps(warehouse, chosen, server, bars):
+            if isinstance(step, HeldError):
+                held.append(step)
+            else:
+                summaries.append(step)
+    if server and not summaries and not held:
+        names = ", ".join(f"{source.name}/{known}" for source in chosen for known in source.servers())
+        raise MessageTrackingError(f"There is no tracking server {server!r}.", f"Found: {names or 'none'}.")
+    _show(summaries)
+    if held:
+        raise HeldError("\n".join(error.what for error in held), held[0].hint)
+    return sum(len(summary.failed_files) for summary in summaries)
+
+
+def _steps(
+    warehouse: Warehouse, sources: list[Source], server: str | None, bars: Progress
+) -> Iterator["LoadSummary | HeldError"]:
+    """Load one thing after the other; a server that somebody else is loading gives its HeldError."""
+    # Polars takes its time to import: only who loads pays.
+    from message_tracking.loading.delivery_data import load_delivery_data  # noqa: PLC0415
+    from message_tracking.loading.tracking_logs import load_tracking_logs  # noqa: PLC0415
+
+    for source in sources:
+        if server is None:
+            yield load_delivery_data(warehouse, source)
+        for name in source.servers():
+            if server in {None, name}:
+                size = sum(path.stat().st_size for path in source.log_files(name))
+                bar = bars.add_task(f"{source.name}/{name}", total=size)
+                try:
+                    yield load_tracking_logs(warehouse, source, name, progress=partial(bars.advance, bar))
+                except HeldError as error:
+                    yield error
+
+
+def _progress() -> Progress:
+    """Bars in bytes of files, on the error stream so that the summary can be piped."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _show(summaries: list["LoadSummary"]) -> None:
+    """Print a line per source and server, then warnings and refused files."""
+    table = Table(
+        "Source", "Server", *(_number(name) for name in ("Files", "Read", "Accepted", "Rejected", "Already loaded"))
+    )
+    for summary in summaries:
+        counts = (summary.files, summary.line_count, summary.accepted, summary.rejected, summary.already_loaded)
+        table.add_row(summary.source, summary.server or "(exports)", *(f"{count:,}" for count in counts))
+    console = Console(highlight=False, width=None if Console().is_terminal else 110)
+    console.print(table)
+    for summary in summaries:
+        where = "/".join(filter(None, (summary.source, summary.server)))
+        for reason, count in summary.reject_reasons.most_common():
+            click.echo(f"{where}: rejected {count:,} for {reason}")
+        if summary.unfinished:
+            click.echo(f"{where}: {summary.unfinished} file(s) end with an unfinished line, which waits")
+        if summary.ignored:
+            click.echo(f"{where}: {summary.ignored} file(s) are not named like a tracking log and were left alone")
+        for warning in summary.warnings:
+            click.echo(f"Warning: {warning}", err=True)
+        for failed in summary.failed_files:
+            click.echo(f"Refused: {_refusal(failed.file_name, failed.reason)}", err=True)
+
+
+def _number(title: str) -> Column:
+    """Make a column of numbers."""
+    return Column(title, justify="right")
+
+
+def _refusal(file_name: str, reason: str) -> str:
+    """Name the file, unless its reason does."""
+    return reason if file_name in reason else f"{file_name}: {reason}"
+
+
+VERBS: tuple[click.Command, ...] = (load_verb,)

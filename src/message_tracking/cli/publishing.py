@@ -1,0 +1,113 @@
+"""Verbs that build, judge, publish and look: build, validate, publish, rollback, run, status."""
+
+import socket
+
+import click
+
+from message_tracking import building, publication
+from message_tracking.building import Report
+from message_tracking.embedded import open_warehouse
+from message_tracking.errors import MessageTrackingError, RefusedError
+from message_tracking.pipeline import be_quiet, publish_what_is_new
+from message_tracking.settings import Settings
+from message_tracking.status import status_report
+from message_tracking.validation.gate import validate as validate_candidate
+from message_tracking.warehouse import Warehouse, fetch_all
+
+full_option = click.option(
+    "--full", is_flag=True, help="Compute every delivery again, not only those with something new."
+)
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show what dbt and the checks print.")
+
+
+@click.command()
+@full_option
+@verbose_option
+def run(full: bool, verbose: bool) -> None:
+    """Run the whole pipeline once: load, build, validate, publish.
+
+    Does what the DAGs do, without Airflow. Publishes nothing where nothing is new.
+    """
+    from message_tracking.cli.loading import load_everything  # noqa: PLC0415  (polars is heavy: only who loads pays)
+
+    settings = Settings.from_environment()
+    warehouse = open_warehouse(settings)
+    failed_files = load_everything(warehouse, settings)
+    publish_what_is_new(warehouse, settings, full=full, report=click.echo, detail=_detail(verbose))
+    if failed_files:
+        raise MessageTrackingError(
+            f"{failed_files} file(s) were refused; everything else was loaded.", "The lines above say which and why."
+        )
+
+
+@click.command()
+@full_option
+@verbose_option
+def build(full: bool, verbose: bool) -> None:
+    """Build a candidate with dbt and leave it open for `validate` and `publish`."""
+    settings = Settings.from_environment()
+    warehouse = open_warehouse(settings)
+    candidate = publication.open_candidate(warehouse, _holder(), full=full)
+    if candidate is None:
+        click.echo("Nothing new since the live publication: nothing to build.")
+        return
+    building.build(warehouse, settings, candidate.publication_id, _detail(verbose))
+    click.echo(f"Built candidate {candidate.publication_id}; the schema audit shows it.")
+
+
+@click.command()
+@verbose_option
+def validate(verbose: bool) -> None:
+    """Judge the open candidate and record every result. Exit code 4 if it may not be published."""
+    settings = Settings.from_environment()
+    warehouse = open_warehouse(settings)
+    verdict = validate_candidate(warehouse, settings, _open_candidate_id(warehouse), _detail(verbose))
+    click.echo(verdict.report())
+    if not verdict.is_publishable:
+        raise RefusedError("The candidate may not be published.", "It stays open to be looked at in the schema audit.")
+
+
+@click.command()
+def publish() -> None:
+    """Show the open candidate to all readers, if its recorded results allow it."""
+    settings = Settings.from_environment()
+    warehouse = open_warehouse(settings)
+    published = publication.publish(warehouse, settings, _open_candidate_id(warehouse))
+    click.echo(f"Published {published.publication_id} with {published.event_count} new events.")
+
+
+@click.command()
+@click.option("--to", type=int, help="Number of the publication to show; default: the one before the live one.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be shown.")
+def rollback(to: int | None, dry_run: bool) -> None:
+    """Show an earlier publication again. The next run goes forward from it under a new number."""
+    was, now = publication.rollback(open_warehouse(Settings.from_environment()), to, dry_run=dry_run)
+    click.echo(f"{'Would roll' if dry_run else 'Rolled'} back from publication {was} to {now}.")
+
+
+@click.command()
+def status() -> None:
+    """Show the live publication, who builds, how far each server was read, gaps and rejected lines."""
+    click.echo(status_report(open_warehouse(Settings.from_environment())))
+
+
+VERBS = (run, build, validate, publish, rollback, status)
+
+
+def _holder() -> str:
+    return f"message-tracking on {socket.gethostname()}"
+
+
+def _open_candidate_id(warehouse: Warehouse) -> int:
+    connection = warehouse.connect()
+    try:
+        row = fetch_all(connection, "select candidate_publication from ops.publication_state")[0]
+    finally:
+        connection.close()
+    if row[0] is None:
+        raise MessageTrackingError("No candidate is open.", "Build one with `message-tracking build`.")
+    return int(row[0])
+
+
+def _detail(verbose: bool) -> Report:
+    return click.echo if verbose else be_quiet

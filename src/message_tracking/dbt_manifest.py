@@ -1,0 +1,80 @@
+"""The dbt project's manifest, from which the scheduler draws one task per model."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from message_tracking.errors import MessageTrackingError
+from message_tracking.settings import Settings
+
+PARTS = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "snapshots", "tests")
+"""What of the project folder a manifest is made of."""
+
+
+def fresh_manifest(settings: Settings) -> Path:
+    """Return the project's manifest.json, written anew with `dbt parse` where a project file is newer than it.
+
+    Needs no database. Several processes may ask at once: one of them writes it, the others wait.
+    Raises MessageTrackingError with what dbt says where the project cannot be parsed.
+    """
+    manifest = settings.home / "dbt" / "graph" / "manifest.json"
+    if _is_fresh(manifest, settings.dbt_project):
+        return manifest
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(manifest.with_suffix(".lock")):
+        if not _is_fresh(manifest, settings.dbt_project):
+            _parse(settings.dbt_project, manifest)
+    return manifest
+
+
+def _is_fresh(manifest: Path, project: Path) -> bool:
+    try:
+        return manifest.stat().st_mtime_ns > max(path.stat().st_mtime_ns for path in _project_files(project))
+    except FileNotFoundError:
+        return False
+
+
+def _project_files(project: Path) -> Iterator[Path]:
+    """The files and, so that a removed file is noticed too, the folders."""
+    for name in PARTS:
+        part = project / name
+        if part.exists():
+            yield part
+            yield from part.rglob("*")
+
+
+def _parse(project: Path, manifest: Path) -> None:
+    """Run `dbt parse` in a folder beside and move its manifest into place as a whole."""
+    work = manifest.parent / "parse"
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "--quiet", "parse",
+            "--project-dir", str(project),
+            "--profiles-dir", str(project),
+            "--target-path", str(work),
+            "--log-path", str(work),
+        ],
+        env={**os.environ, "DO_NOT_TRACK": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise MessageTrackingError(
+            f"The dbt project in {project} cannot be parsed:\n{done.stdout.strip()}",
+            f"The dbt log is {work / 'dbt.log'}.",
+        )
+    (work / "manifest.json").replace(manifest)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

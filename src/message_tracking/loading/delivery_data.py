@@ -1,0 +1,315 @@
+"""Deliveries, messages, tracked URLs and recipients from a source's exports into `raw` (design §4.2)."""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
+from psycopg2.extras import execute_values
+
+from message_tracking.loading import ledger
+from message_tracking.loading.csv_rows import Block, CsvFile, Flags, UnreadableFileError, header_names
+from message_tracking.loading.ledger import FileKey, PullRecord
+from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable, typed
+from message_tracking.loading.summary import FailedFile, LoadSummary
+from message_tracking.sources import Source
+from message_tracking.warehouse import Warehouse, fetch_all
+
+Progress = Callable[[int], None]
+
+_SUFFIXES = (".csv", ".csv.gz")
+_LIMIT_COUNTS_FROM = 1_000
+_SAMPLE_REJECTS = 20
+_SAMPLE_BYTES = 500
+
+
+def load_delivery_data(warehouse: Warehouse, source: Source, progress: Progress = lambda _: None) -> LoadSummary:
+    """Load the export files of a source that are new or have changed since they were last loaded.
+
+    Each file is one transaction. A row replaces the current one of its key unless both say when they were modified
+    and the current one is newer; a row that differs in nothing changes nothing. Rows that cannot be read go to
+    `raw.rejected_lines`. A file that is refused counts in `failed_files`, and the others go on. `progress` is told
+    how many bytes, of the files as stored, were read or passed over since it was last called.
+    """
+    summary = LoadSummary(source.name)
+    with closing(warehouse.connect(f"load {source.name} delivery data")) as connection:
+        source_id = ledger.register_source(connection, source.name)
+        for table in REFERENCE_TABLES:
+            for path in _export_files(source, table):
+                key = FileKey(source_id, table.name, "", path.name)
+                _Pull(connection, source, table, path, key, summary, progress).run()
+    return summary
+
+
+def _export_files(source: Source, table: ReferenceTable) -> list[Path]:
+    paths = [source.exports_folder / f"{table.name}{suffix}" for suffix in _SUFFIXES]
+    return [path for path in paths if path.is_file()]
+
+
+@dataclass
+class _Rejects:
+    """Rows of one file that cannot be read."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, rows: list[tuple[int, int, str, bytes]]) -> None:
+        """Take rows of (line number, byte offset, reason, raw line)."""
+        self.reasons.update(reason for _, _, reason, _ in rows)
+        for line_number, byte_offset, reason, raw_line in rows[: _SAMPLE_REJECTS - len(self.samples)]:
+            self.samples.append(
+                {
+                    "line_number": line_number,
+                    "byte_offset": byte_offset,
+                    "reason": reason,
+                    # JSON in Postgres takes no NUL.
+                    "raw_line": raw_line[:_SAMPLE_BYTES].decode(errors="backslashreplace").replace("\0", "\\x00"),
+                }
+            )
+
+
+@dataclass
+class _Pull:
+    """One file, from its rows to the table."""
+
+    connection: Connection
+    source: Source
+    table: ReferenceTable
+    path: Path
+    key: FileKey
+    summary: LoadSummary
+    progress: Progress
+    record: PullRecord = field(default_factory=PullRecord)
+    rejects: _Rejects = field(default_factory=_Rejects)
+    told: int = 0
+
+    def run(self) -> None:
+        """Load the file, unless it is unchanged; write a failed row where it is refused."""
+        try:
+            self._look()
+            if not self._is_unchanged():
+                with self.connection, self.connection.cursor() as cursor:
+                    self._load(cursor)
+                self._add_to_summary()
+        except UnreadableFileError as refusal:
+            self._fail(str(refusal))
+        self.progress(self.record.file_size - self.told)
+
+    def _look(self) -> None:
+        """Note size and time before the file is read, so that what changes meanwhile is read again next time."""
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise UnreadableFileError(f"{self.path} cannot be read: {error}.") from error
+        self.record.file_size, self.record.modified_ns = found.st_size, found.st_mtime_ns
+        self.record.to_offset = found.st_size
+
+    def _is_unchanged(self) -> bool:
+        """Whether the newest loaded pull of this file found the same size and the same time of change."""
+        newest = fetch_all(
+            self.connection,
+            "select file_size, modified_ns from ops.file_ledger "
+            "where (source_id, kind, server, file_name) = (%s, %s, %s, %s) and status = 'loaded' "
+            "order by position desc limit 1",
+            self.key.values,
+        )
+        self.connection.rollback()
+        return newest == [(self.record.file_size, self.record.modified_ns)]
+
+    def _load(self, cursor: Cursor) -> None:
+        _make_stage(cursor, self.table)
+        load_id = ledger.open_pull(cursor, self.key)
+        for block, is_data, header in self._blocks():
+            self._take(cursor, load_id, block, is_data, header)
+            self._tell(len(block.text))
+        self._check_rejects()
+        self.record.accepted_count = _merge(cursor, self.table, load_id)
+        self.record.already_loaded_count = (
+            self.record.line_count - self.record.rejected_count - self.record.accepted_count
+        )
+        ledger.forget_failures(cursor, self.key, but=load_id)
+        ledger.finish_pull(cursor, load_id, self.record)
+
+    def _tell(self, byte_count: int) -> None:
+        """Pass on what was read of a plain file; of a gzip it is not known before the end."""
+        if self.path.suffix == ".csv":
+            self.told += byte_count
+            self.progress(byte_count)
+
+    def _blocks(self) -> Iterator[tuple[Block, Flags, list[str]]]:
+        """Yield each block, which of its rows are data, and the header."""
+        names: list[str] = []
+        for block in CsvFile(self.path).blocks():
+            is_data = np.ones(block.starts.size, dtype=np.bool_)
+            if not names and is_data.size:
+                names = self._checked(header_names(block))
+                is_data[0] = False
+            yield block, is_data, names
+        if not names:
+            self._checked([])
+
+    def _checked(self, names: list[str]) -> list[str]:
+        """Refuse a header that lacks a column or has it twice; warn about those that nobody knows."""
+        found = f"found: {', '.join(names)}" if names else "the file is empty"
+        hint = f"Export {self.table.name} with the columns {', '.join(self.table.columns)}."
+        for column in self.table.columns:
+            if column not in names:
+                raise UnreadableFileError(f"{self.path}: the column {column} is missing; {found}.", hint)
+            if names.count(column) > 1:
+                raise UnreadableFileError(f"{self.path}: the column {column} is there twice; {found}.", hint)
+        unknown = [name for name in names if name not in self.table.columns]
+        if unknown:
+            self.record.warnings.append(f"{self.path.name}: unknown columns were ignored: {', '.join(unknown)}")
+        return names
+
+    def _take(self, cursor: Cursor, load_id: int, block: Block, is_data: Flags, header: list[str]) -> None:
+        """Copy the rows of a block that can be read into the stage, and write down those that cannot."""
+        has_fields = is_data & block.is_utf8 & (block.field_counts == len(header))
+        rows = typed(self.table, block.fields(header, list(self.table.columns), has_fields))
+        reasons = np.where(block.is_utf8, "field_count", "not_utf8").astype(object)
+        reasons[has_fields] = rows["reason"].to_list()
+        is_rejected = is_data.copy()
+        is_rejected[has_fields] = rows["reason"].is_not_null().to_numpy()
+
+        good = rows.with_columns(row_number=self.record.line_count + np.arange(rows.height)).filter(
+            pl.col("reason").is_null()
+        )
+        _copy(cursor, self.table, good)
+        self._reject(cursor, load_id, block, [(row, reasons[row]) for row in np.flatnonzero(is_rejected).tolist()])
+        self.record.line_count += int(is_data.sum())
+
+    def _reject(self, cursor: Cursor, load_id: int, block: Block, rows: list[tuple[int, str]]) -> None:
+        lines = [
+            (int(block.line_numbers[row]), int(block.byte_offsets[row]), reason, block.raw(row)) for row, reason in rows
+        ]
+        self.record.rejected_count += len(lines)
+        self.rejects.add(lines)
+        execute_values(
+            cursor,
+            "insert into raw.rejected_lines (load_id, line_number, byte_offset, reason, raw_line) values %s",
+            [(load_id, *line) for line in lines],
+        )
+
+    def _check_rejects(self) -> None:
+        """Refuse the file where too large a share of its rows was rejected; of a small file this is a warning."""
+        record, limit = self.record, self.source.reject_limit
+        if record.rejected_count <= limit * record.line_count:
+            return
+        reasons = ", ".join(f"{reason} {count}" for reason, count in self.rejects.reasons.most_common())
+        what = (
+            f"{self.path}: {record.rejected_count} of {record.line_count} rows were rejected ({reasons}), "
+            f"the limit is {limit:.1%}"
+        )
+        if record.line_count >= _LIMIT_COUNTS_FROM:
+            raise UnreadableFileError(f"{what}.", "Correct the export, or raise reject_limit in the sources file.")
+        record.warnings.append(f"{what}, which counts from {_LIMIT_COUNTS_FROM} rows on.")
+
+    def _fail(self, reason: str) -> None:
+        """Write that nothing of the file counts. The accepted ones are those that could have been."""
+        self.record.accepted_count = self.record.line_count - self.record.rejected_count
+        self.record.already_loaded_count = 0
+        self.record.error = reason
+        self.record.sample_rejects = self.rejects.samples
+        ledger.write_failure(self.connection, self.key, self.record)
+        self.summary.failed_files.append(FailedFile(str(self.path), reason))
+
+    def _add_to_summary(self) -> None:
+        self.summary.files += 1
+        self.summary.line_count += self.record.line_count
+        self.summary.accepted += self.record.accepted_count
+        self.summary.rejected += self.record.rejected_count
+        self.summary.already_loaded += self.record.already_loaded_count
+        self.summary.reject_reasons.update(self.rejects.reasons)
+        self.summary.warnings.extend(self.record.warnings)
+
+
+def _make_stage(cursor: Cursor, table: ReferenceTable) -> None:
+    """Make the empty temporary table `stage`, with the table's columns and `row_number`, the place in the file."""
+    cursor.execute(
+        sql.SQL(
+            "create temporary table stage on commit drop as select 0::bigint as row_number, {} from {} limit 0"
+        ).format(_columns(table), _stored(table))
+    )
+
+
+def _copy(cursor: Cursor, table: ReferenceTable, rows: pl.DataFrame) -> None:
+    """Append rows to the stage."""
+    names = ["row_number", *table.columns]
+    # All text stands in quotes, so that an empty one is not taken for null.
+    content = rows.select(names).write_csv(
+        include_header=False, quote_style="non_numeric", datetime_format="%Y-%m-%d %H:%M:%S%.6f"
+    )
+    command = sql.SQL("copy pg_temp.stage ({}) from stdin (format csv)").format(
+        sql.SQL(", ").join(map(sql.Identifier, names))
+    )
+    cursor.copy_expert(command.as_string(cursor), io.BytesIO(content.encode()))
+
+
+# The outcome is that of taking the rows one by one in the file's order: without a date on either side the later row
+# wins, else the newer one, of equals the later. So what stands before a key's last undated row plays no part, and
+# where there is an undated row the stored one plays none either.
+_MERGE = """
+create temporary table arriving on commit drop as
+with dated as (
+    select
+        *,
+        {modified_at} as dated_at,
+        max(row_number) filter (where {modified_at} is null) over (partition by {key}) as last_undated
+    from pg_temp.stage
+), newest as (
+    select distinct on ({key}) * from dated
+    where last_undated is null or row_number >= last_undated
+    order by {key}, dated_at desc nulls last, row_number desc
+)
+select newest.* from newest
+left join {stored} as stored on stored.{key} = newest.{key} and stored.superseded_by_load_id is null
+where stored.{key} is null or (
+    (newest.last_undated is not null or {stored_modified_at} is null or newest.dated_at >= {stored_modified_at})
+    and ({new_columns}) is distinct from ({stored_columns})
+)
+"""
+
+
+def _merge(cursor: Cursor, table: ReferenceTable, load_id: int) -> int:
+    """Make the staged rows that win the current ones of their keys; return how many these are."""
+    # From here to the commit nobody else may decide what is current.
+    cursor.execute("select pg_advisory_xact_lock(hashtextextended('message-tracking merge ' || %s, 0))", (table.name,))
+    cursor.execute("analyze pg_temp.stage")
+    names = {
+        "key": sql.Identifier(table.key),
+        "stored": _stored(table),
+        "columns": _columns(table),
+        "new_columns": _columns(table, "newest"),
+        "stored_columns": _columns(table, "stored"),
+        "modified_at": sql.SQL("modified_at" if table.is_dated else "null::timestamptz"),
+        "stored_modified_at": sql.SQL("stored.modified_at" if table.is_dated else "null::timestamptz"),
+    }
+    cursor.execute(sql.SQL(_MERGE).format(**names))
+    cursor.execute(
+        sql.SQL(
+            "update {stored} as stored set superseded_by_load_id = %s from pg_temp.arriving "
+            "where stored.{key} = arriving.{key} and stored.superseded_by_load_id is null"
+        ).format(**names),
+        (load_id,),
+    )
+    cursor.execute(
+        sql.SQL("insert into {stored} (load_id, {columns}) select %s, {columns} from pg_temp.arriving").format(**names),
+        (load_id,),
+    )
+    return cursor.rowcount
+
+
+def _stored(table: ReferenceTable) -> sql.Identifier:
+    return sql.Identifier("raw", table.name)
+
+
+def _columns(table: ReferenceTable, *relation: str) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(*relation, column) for column in table.columns)

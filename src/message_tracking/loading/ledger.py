@@ -1,0 +1,186 @@
+"""The file ledger: one row per pull of a file, and the order in which pulls became visible (design §6)."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+from message_tracking.errors import HeldError
+from message_tracking.warehouse import fetch_all
+
+TRACKING_LOG = "tracking_log"
+# Any number will do, as long as nothing else in the product locks it.
+_POSITION_LOCK = 7_246_225_001
+
+
+@dataclass(frozen=True)
+class FileKey:
+    """Which file a ledger row is about."""
+
+    source_id: int
+    kind: str
+    """`tracking_log`, or the name of a table of reference data."""
+    server: str
+    file_name: str
+
+    @property
+    def values(self) -> tuple[int, str, str, str]:
+        """The columns source_id, kind, server, file_name."""
+        return self.source_id, self.kind, self.server, self.file_name
+
+
+@dataclass
+class PullRecord:
+    """What one ledger row says of a pull. Offsets and sizes in bytes of the file as stored."""
+
+    from_offset: int = 0
+    to_offset: int = 0
+    file_size: int = 0
+    head_digest: bytes | None = None
+    head_length: int = 0
+    modified_ns: int | None = None
+    line_count: int = 0
+    accepted_count: int = 0
+    rejected_count: int = 0
+    already_loaded_count: int = 0
+    erased_count: int = 0
+    replaced_byte_line_count: int = 0
+    newest_event_at: datetime | None = None
+    warnings: list[str] = field(default_factory=list)
+    error: str | None = None
+    sample_rejects: list[dict[str, Any]] = field(default_factory=list)
+
+    def columns(self) -> dict[str, Any]:
+        """Column → value as psycopg2 takes it."""
+        return vars(self) | {
+            "warnings": json.dumps(self.warnings),
+            "sample_rejects": json.dumps(self.sample_rejects),
+        }
+
+
+_RECORD_COLUMNS = tuple(PullRecord.__dataclass_fields__)
+_INSERT = sql.SQL(
+    "insert into ops.file_ledger (source_id, kind, server, file_name, status, {columns}) "
+    "values (%(source_id)s, %(kind)s, %(server)s, %(file_name)s, %(status)s, {values}) returning load_id"
+).format(
+    columns=sql.SQL(", ").join(map(sql.Identifier, _RECORD_COLUMNS)),
+    values=sql.SQL(", ").join(map(sql.Placeholder, _RECORD_COLUMNS)),
+)
+_FINISH = sql.SQL(
+    "update ops.file_ledger set status = 'loaded', position = nextval('ops.load_position'), "
+    "({columns}) = row({values}) where load_id = %(load_id)s"
+).format(
+    columns=sql.SQL(", ").join(map(sql.Identifier, _RECORD_COLUMNS)),
+    values=sql.SQL(", ").join(map(sql.Placeholder, _RECORD_COLUMNS)),
+)
+
+
+def register_source(connection: Connection, name: str) -> int:
+    """Return the `source_id` of a source, giving it one when it is met for the first time. Commits."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select source_id from ops.sources where source = %s", (name,))
+        row = cursor.fetchone()
+        if row is None:
+            cursor.execute("insert into ops.sources (source) values (%s) on conflict do nothing", (name,))
+            cursor.execute("select source_id from ops.sources where source = %s", (name,))
+            row = cursor.fetchone()
+    assert row is not None  # noqa: S101
+    return int(row[0])
+
+
+def open_pull(cursor: Cursor, file: FileKey) -> int:
+    """Begin a pull within the caller's transaction and return its `load_id`.
+
+    The row becomes `loaded` by `finish_pull`, in the same transaction; until then nobody sees it.
+    """
+    return _insert(cursor, file, "failed", PullRecord())
+
+
+def finish_pull(cursor: Cursor, load_id: int, record: PullRecord) -> None:
+    """Write a pull's counts and give it its position. The last statement before the commit.
+
+    The lock is held until the commit, so positions become visible in order: whoever has seen one has seen all below.
+    """
+    cursor.execute("select pg_advisory_xact_lock(%s)", (_POSITION_LOCK,))
+    cursor.execute(_FINISH, record.columns() | {"load_id": load_id})
+
+
+def write_failure(connection: Connection, file: FileKey, record: PullRecord) -> None:
+    """Write one row saying that nothing of a file counts, in place of an earlier one of the same file. Commits."""
+    with connection, connection.cursor() as cursor:
+        forget_failures(cursor, file)
+        _insert(cursor, file, "failed", record)
+
+
+def write_ignored(connection: Connection, file: FileKey, record: PullRecord) -> None:
+    """Write one row for a file that is left alone. Commits."""
+    with connection, connection.cursor() as cursor:
+        _insert(cursor, file, "ignored", record)
+
+
+def forget_failures(cursor: Cursor, file: FileKey, *, but: int = 0) -> None:
+    """Drop the failed rows of a file, which another pull (`but`, its load_id) has made obsolete."""
+    cursor.execute(
+        "delete from ops.file_ledger where (source_id, kind, server, file_name) = (%s, %s, %s, %s) "
+        "and status = 'failed' and load_id <> %s",
+        (*file.values, but),
+    )
+
+
+def _insert(cursor: Cursor, file: FileKey, status: str, record: PullRecord) -> int:
+    """Insert a row and return its load_id."""
+    cursor.execute(_INSERT, record.columns() | vars(file) | {"status": status})
+    row = cursor.fetchone()
+    assert row is not None  # noqa: S101
+    return int(row[0])
+
+
+@contextmanager
+def held_lock(connection: Connection, name: str, *, wait: bool = False) -> Iterator[None]:
+    """Hold a session lock known by its name, e.g. `load campaign/edge-a`, while the block runs.
+
+    Raises HeldError, saying who holds it, unless `wait`. A killed process loses its session and so its lock.
+    """
+    key = fetch_all(connection, "select hashtextextended('message-tracking ' || %s, 0)", (name,))[0][0]
+    if wait:
+        fetch_all(connection, "select pg_advisory_lock(%s)", (key,))
+    elif not fetch_all(connection, "select pg_try_advisory_lock(%s)", (key,))[0][0]:
+        who = _holder(connection, key)
+        connection.rollback()
+        raise HeldError(
+            f"`{name}` is held by {who}.", "Wait until it has finished, or end that process; then run again."
+        )
+    connection.commit()
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.rollback()
+            fetch_all(connection, "select pg_advisory_unlock(%s)", (key,))
+            connection.commit()
+
+
+def _holder(connection: Connection, key: int) -> str:
+    """Say which session holds an advisory lock."""
+    found: Sequence[tuple[Any, ...]] = fetch_all(
+        connection,
+        """
+        select activity.application_name, activity.pid, activity.backend_start
+        from pg_locks as locks
+        inner join pg_stat_activity as activity on locks.pid = activity.pid
+        where locks.locktype = 'advisory' and locks.granted and locks.objsubid = 1
+            and locks.database = (select oid from pg_database where datname = current_database())
+            and (locks.classid::bigint << 32 | locks.objid::bigint) = %s
+        """,
+        (key,),
+    )
+    if not found:
+        return "a session that has just ended"
+    application, pid, since = found[0]
+    return f"{application or 'an unnamed session'} (server process {pid}, since {since:%Y-%m-%d %H:%M:%S} UTC)"

@@ -1,0 +1,193 @@
+"""Reading tracking-log files, plain or gzip, in blocks of whole lines; which part is new (design §6)."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
+
+from message_tracking.errors import MessageTrackingError
+from message_tracking.loading.ledger import FileKey
+from message_tracking.warehouse import fetch_all
+
+BLOCK_SIZE = 8 << 20
+LONGEST_LINE = 64 << 20
+_HEAD = 1 << 16
+
+
+class FileError(MessageTrackingError):
+    """A file that cannot be pulled; the other files go on."""
+
+
+class _Reader(Protocol):
+    """What blocks are read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most `size` bytes, none at the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Which part of a file to read."""
+
+    path: Path
+    from_offset: int
+    """0, or where the last pull of a plain file that has only grown ended."""
+    lines_before: int
+    size: int
+    modified_ns: int
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether the file is compressed."""
+        return self.path.suffix == ".gz"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines. `offset` is where they begin, in the unpacked text of a gzip."""
+
+    data: bytes
+    offset: int
+    stored_offset: int
+    """How far the file as stored has been read."""
+
+
+def plan_pull(connection: Connection, path: Path, file: FileKey) -> Pull | None:
+    """Say what of a file is to be read, None where nothing has changed since its last pull.
+
+    A plain file whose beginning is the same and that is no shorter continues where the last pull ended; one that was
+    replaced or cut is read from its beginning, and so is a gzip that has changed: known lines are recognised by id.
+    Raises FileError where the file cannot be read.
+    """
+    try:
+        stat = path.stat()
+        whole = Pull(path, 0, 0, stat.st_size, stat.st_mtime_ns)
+        last = _last_pull(connection, file)
+        if last is None or stat.st_size < last.to_offset or head_digest(path, last.head_length) != last.head_digest:
+            return whole
+        if stat.st_size == last.to_offset:
+            return None
+        return whole if whole.is_gzip else Pull(path, last.to_offset, last.line_count, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def head_digest(path: Path, length: int) -> bytes:
+    """Digest a file's first bytes, by which it is recognised as the same when it has grown."""
+    with path.open("rb") as stream:
+        return sha256(stream.read(length)).digest()
+
+
+def head_length(to_offset: int) -> int:
+    """How many bytes of a file that was read up to an offset make its head: those are not written again."""
+    return min(_HEAD, to_offset)
+
+
+def read_blocks(pull: Pull, block_size: int = BLOCK_SIZE) -> Iterator[Block]:
+    """Read the new part of a file in blocks of whole lines of about `block_size` bytes.
+
+    The last line of a plain file waits as long as it has no line feed; in a gzip it is a line like the others.
+    Raises FileError for a truncated or corrupt gzip, a line of more than 64 MiB, or a file that cannot be read.
+    """
+    try:
+        with pull.path.open("rb") as stored:
+            if pull.is_gzip:
+                with gzip.GzipFile(fileobj=stored) as unpacked:
+                    yield from _blocks(unpacked, stored, 0, block_size, pull.path)
+            else:
+                stored.seek(pull.from_offset)
+                # What is appended while we read is the next pull's.
+                yield from _blocks(
+                    _Limited(stored, pull.size - pull.from_offset), None, pull.from_offset, block_size, pull.path
+                )
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(pull.path, error) from error
+
+
+def _blocks(reader: _Reader, stored: BinaryIO | None, offset: int, block_size: int, path: Path) -> Iterator[Block]:
+    """Cut what a reader gives after line feeds. `stored` is the packed file under a gzip's reader."""
+    rest: list[bytes] = []
+    while piece := reader.read(block_size):
+        cut = piece.rfind(b"\n") + 1
+        if cut:
+            data = b"".join([*rest, piece[:cut]])
+            yield Block(data, offset, stored.tell() if stored else offset + len(data))
+            offset += len(data)
+            rest = []
+        rest.append(piece[cut:])
+        if sum(map(len, rest)) > LONGEST_LINE:
+            raise FileError(
+                f"{path}: the line at byte {offset} is longer than {LONGEST_LINE >> 20} MiB.", "Is it a tracking log?"
+            )
+    last = b"".join(rest)
+    if last and stored:
+        yield Block(last, offset, stored.tell())
+
+
+class _Limited:
+    """Reads a stream up to a number of bytes."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most `size` bytes, none at the end."""
+        piece = self._stream.read(min(size, self._left))
+        self._left -= len(piece)
+        return piece
+
+
+@dataclass(frozen=True)
+class _LastPull:
+    """What the ledger says of a file as it was last read."""
+
+    to_offset: int
+    head_digest: bytes
+    head_length: int
+    line_count: int
+    """Lines up to `to_offset`."""
+
+
+def _last_pull(connection: Connection, file: FileKey) -> _LastPull | None:
+    """Read the last pull that counts. Its lines and those of the pulls that it continued are the file's lines."""
+    rows = fetch_all(
+        connection,
+        """
+        with pulls as (
+            select
+                *,
+                max(position) filter (where from_offset = 0) over () as beginning
+            from ops.file_ledger
+            where (source_id, kind, server, file_name) = (%s, %s, %s, %s) and status = 'loaded'
+        )
+        select to_offset, head_digest, head_length, sum(line_count) filter (where position >= beginning) over ()
+        from pulls
+        order by position desc
+        limit 1
+        """,
+        file.values,
+    )
+    connection.rollback()
+    if not rows:
+        return None
+    to_offset, digest, length, line_count = rows[0]
+    return _LastPull(to_offset, bytes(digest), length, int(line_count))
+
+
+def unreadable(path: Path, error: Exception) -> FileError:
+    """Say what is wrong with a file and what to do."""
+    if isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile)):
+        return FileError(
+            f"{path}: the gzip is truncated or corrupt ({error}).",
+            "Fetch the file again; the next load reads it as a whole.",
+        )
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+    return FileError(f"{path}: cannot be read ({reason}).", "Check the file's rights and the disk, then load again.")

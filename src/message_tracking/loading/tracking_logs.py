@@ -1,0 +1,341 @@
+"""Tracking logs into raw.events, each line exactly once (design §6).
+
+A pull of a file is one transaction: rows, rejected lines, ids and ledger row become visible together or not at all, so
+a load can be killed at any point and simply run again.
+"""
+
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+from message_tracking.loading import ledger
+from message_tracking.loading.binary_copy import FixedColumn, copy_rows, instants
+from message_tracking.loading.id_ranges import (
+    IdsByPrefix,
+    IdSet,
+    add_ids,
+    by_prefix,
+    first_of_each,
+    lock_prefix,
+    read_loaded_ids,
+    take_out_loaded_elsewhere,
+)
+from message_tracking.loading.ledger import FileKey, PullRecord
+from message_tracking.loading.log_files import (
+    BLOCK_SIZE,
+    Block,
+    FileError,
+    Pull,
+    head_digest,
+    head_length,
+    plan_pull,
+    read_blocks,
+    unreadable,
+)
+from message_tracking.loading.partitions import MonthlyPartitions
+from message_tracking.loading.summary import FailedFile, LoadSummary
+from message_tracking.loading.user_agents import UserAgentIds
+from message_tracking.parsing.tracking_log import ParsedBlock, parse_block
+from message_tracking.sources import Source
+from message_tracking.warehouse import Warehouse, fetch_all
+
+LINES_FOR_LIMIT = 1000
+"""From this many lines on, the reject limit fails a pull; below, it warns."""
+_SAMPLE_COUNT = 20
+_SAMPLE_BYTES = 500
+_EVENT_TEXTS = ("field_6", "requester_uuid", "requester_type", "parameters", "client_ip", "field_12")
+
+Progress = Callable[[int], None]
+"""Called with the bytes of files that were read or found known since the last call."""
+
+
+class RejectLimitError(FileError):
+    """A file of which too many lines were rejected."""
+
+
+def load_tracking_logs(  # noqa: PLR0913  (what may be left out goes by name)
+    warehouse: Warehouse,
+    source: Source,
+    server: str,
+    *,
+    progress: Progress = lambda _: None,
+    wait: bool = False,
+    block_size: int = BLOCK_SIZE,
+) -> LoadSummary:
+    """Load what is new in the log files of one server of a source.
+
+    A file that cannot be pulled is listed in the summary and in the ledger, and the others go on. `block_size` is how
+    many bytes are judged at once; memory is a multiple of it. Raises HeldError where another load of this source and
+    server runs, unless `wait`.
+    """
+    name = f"load {source.name}/{server}"
+    with (
+        closing(warehouse.connect(f"message-tracking {name}")) as connection,
+        closing(warehouse.connect(f"message-tracking {name}, catalog")) as side_connection,
+        ledger.held_lock(connection, name, wait=wait),
+    ):
+        return _ServerLoad(connection, side_connection, source, server, progress, block_size).run()
+
+
+@dataclass
+class _ServerLoad:
+    """One load of one server's files. `side_connection` commits what does no harm when the pull does not."""
+
+    connection: Connection
+    side_connection: Connection
+    source: Source
+    server: str
+    progress: Progress
+    block_size: int
+
+    def __post_init__(self) -> None:
+        """Prepare what lasts for all files."""
+        self.source_id = ledger.register_source(self.connection, self.source.name)
+        self.partitions = MonthlyPartitions(self.side_connection)
+        self.user_agents = UserAgentIds(self.side_connection)
+        self.summary = LoadSummary(self.source.name, self.server)
+
+    def run(self) -> LoadSummary:
+        """Load every file, by name."""
+        for path in self.source.log_files(self.server):
+            self._load(path)
+        self._list_ignored()
+        return self.summary
+
+    def _file(self, path: Path) -> FileKey:
+        """Name a file to the ledger."""
+        return FileKey(self.source_id, ledger.TRACKING_LOG, self.server, path.name)
+
+    def _load(self, path: Path) -> None:
+        """Load what is new in one file, or note why not."""
+        file, record = self._file(path), PullRecord()
+        try:
+            pull = plan_pull(self.connection, path, file)
+            if pull is None:
+                self.progress(path.stat().st_size)
+                return
+            self.progress(pull.from_offset)
+            record = PullRecord(pull.from_offset, pull.from_offset, file_size=pull.size, modified_ns=pull.modified_ns)
+            with self.connection:
+                self._pull(pull, file, record)
+        except FileError as error:
+            record = record if isinstance(error, RejectLimitError) else PullRecord(file_size=record.file_size)
+            record.error = str(error)
+            ledger.write_failure(self.connection, file, record)
+            self.summary.failed_files.append(FailedFile(str(path), str(error)))
+
+    def _pull(self, pull: Pull, file: FileKey, record: PullRecord) -> None:
+        """Pull one file within the caller's transaction."""
+        pulled = None
+        for block, parsed in self._parsed_blocks(pull):
+            if pulled is None:
+                pulled = _FilePull(self, self.connection.cursor(), file, pull, record)
+            pulled.take(block, parsed)
+            self.progress(max(0, block.stored_offset - record.to_offset))
+            record.to_offset = block.stored_offset
+        is_unfinished = not pull.is_gzip and record.to_offset < pull.size
+        self.summary.unfinished += is_unfinished
+        self.progress(pull.size - record.to_offset)
+        if pulled is not None:
+            record.to_offset = pull.size if pull.is_gzip else record.to_offset
+            pulled.finish()
+
+    def _parsed_blocks(self, pull: Pull) -> Generator[tuple[Block, ParsedBlock]]:
+        """Judge blocks in a thread of its own, one ahead of the copying."""
+        blocks = read_blocks(pull, self.block_size)
+        loaded_at = datetime.now(UTC)
+
+        def following() -> tuple[Block, ParsedBlock] | None:
+            block = next(blocks, None)
+            if block is None:
+                return None
+            return block, parse_block(block.data, time_zone=self.source.time_zone, loaded_at=loaded_at)
+
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="parse") as pool:
+            upcoming = pool.submit(following)
+            while (parsed := upcoming.result()) is not None:
+                upcoming = pool.submit(following)
+                yield parsed
+
+    def _list_ignored(self) -> None:
+        """Give each file that is not named like a tracking log one row, once."""
+        known = {
+            name
+            for (name,) in fetch_all(
+                self.connection,
+                "select file_name from ops.file_ledger "
+                "where (source_id, kind, server, status) = (%s, %s, %s, 'ignored')",
+                (self.source_id, ledger.TRACKING_LOG, self.server),
+            )
+        }
+        for path in self.source.other_files(self.server):
+            if path.name not in known:
+                record = PullRecord(
+                    error="The name is not 0x<16 hex digits>.log or .log.gz, or not what `logs` asks for."
+                )
+                ledger.write_ignored(self.connection, self._file(path), record)
+                self.summary.ignored += 1
+
+
+class _FilePull:
+    """The pull of one file in the open transaction."""
+
+    def __init__(self, load: _ServerLoad, cursor: Cursor, file: FileKey, pull: Pull, record: PullRecord) -> None:
+        self.load = load
+        self.cursor = cursor
+        self.file = file
+        self.pull = pull
+        self.record = record
+        self.load_id = ledger.open_pull(cursor, file)
+        self.known: dict[str, IdSet] = {}
+        self.added = IdsByPrefix()
+        self.other = IdsByPrefix()
+        self.reasons: dict[str, int] = {}
+
+    def take(self, block: Block, parsed: ParsedBlock) -> None:
+        """Copy a block's new events and its rejected lines."""
+        first_line = self.pull.lines_before + self.record.line_count + 1
+        is_new = self._is_new(parsed.accepted)
+        events = parsed.accepted.filter(is_new)
+        doubled = parsed.accepted.filter(~is_new)
+        self._copy_events(events)
+        self._copy_rejected(parsed.rejected, first_line, block.offset)
+        self._remember(events, doubled, parsed.rejected)
+        self._count(parsed, events, doubled)
+
+    def finish(self) -> None:
+        """Hold the rejects against the limit, enter the ids and close the ledger row."""
+        record = self.record
+        self._check_limit()
+        for prefix in sorted(self.added.sets.keys() | self.other.sets.keys()):
+            lock_prefix(self.cursor, self.file.source_id, prefix)
+            added = self.added.sets.get(prefix, IdSet())
+            doubled = take_out_loaded_elsewhere(self.cursor, self.load_id, self.file.source_id, prefix, added)
+            record.accepted_count -= doubled
+            record.already_loaded_count += doubled
+            add_ids(self.cursor, self.file, prefix, added, self.other.sets.get(prefix, IdSet()))
+        record.head_length = head_length(record.to_offset)
+        try:
+            record.head_digest = head_digest(self.pull.path, record.head_length)
+        except OSError as error:
+            raise unreadable(self.pull.path, error) from error
+        ledger.forget_failures(self.cursor, self.file, but=self.load_id)
+        ledger.finish_pull(self.cursor, self.load_id, record)
+        self._add_to_summary()
+
+    def _is_new(self, accepted: pl.DataFrame) -> pl.Series:
+        """Mark the events that neither this file nor any other of the source has brought before."""
+        is_known = np.zeros(accepted.height, dtype=bool)
+        prefixes = accepted["prefix"]
+        for prefix, counters in by_prefix(accepted.select("prefix", "counter")):
+            if prefix not in self.known:
+                self.known[prefix] = read_loaded_ids(self.cursor, self.file.source_id, prefix)
+            is_known[(prefixes == prefix).to_numpy()] = self.known[prefix].contains(counters)
+        return first_of_each(accepted) & ~pl.Series(is_known, dtype=pl.Boolean)
+
+    def _remember(self, events: pl.DataFrame, doubled: pl.DataFrame, rejected: pl.DataFrame) -> None:
+        """Note which ids were met."""
+        self.added.add(events.select("prefix", "counter"))
+        self.other.add(doubled.select("prefix", "counter"))
+        self.other.add(rejected.select("prefix", "counter"))
+        for prefix, counters in by_prefix(events.select("prefix", "counter")):
+            self.known[prefix] |= IdSet.of_counters(counters)
+
+    def _count(self, parsed: ParsedBlock, events: pl.DataFrame, doubled: pl.DataFrame) -> None:
+        """Add a block to the counts."""
+        record = self.record
+        record.line_count += parsed.line_count
+        record.accepted_count += events.height
+        record.rejected_count += parsed.rejected.height
+        record.already_loaded_count += doubled.height
+        record.replaced_byte_line_count += int(events["has_replaced_bytes"].sum())
+        newest = events["occurred_at"].max()
+        if isinstance(newest, datetime) and (record.newest_event_at is None or newest > record.newest_event_at):
+            record.newest_event_at = newest
+        for reason, count in parsed.rejected["reason"].value_counts().iter_rows():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
+
+    def _copy_events(self, events: pl.DataFrame) -> None:
+        """Append events to raw.events."""
+        if events.is_empty():
+            return
+        self.load.partitions.ensure(events["occurred_at"])
+        fixed = [
+            FixedColumn("occurred_at", instants(events["occurred_at"]), ">i8"),
+            *(FixedColumn(name, events[name], ">i8") for name in ("counter", "message_id", "delivery_id", "url_id")),
+            FixedColumn("load_id", self.load_id, ">i8"),
+            FixedColumn("user_agent_id", self.load.user_agents.of(events["user_agent"]), ">i4"),
+            FixedColumn("source_id", self.file.source_id, ">i2"),
+            FixedColumn("prefix", events["prefix"].cast(pl.Binary).bin.get(0), ">u1"),
+            FixedColumn("has_replaced_bytes", events["has_replaced_bytes"], "?"),
+        ]
+        copy_rows(self.cursor, ("raw", "events"), events.height, fixed, events.select(_EVENT_TEXTS))
+
+    def _copy_rejected(self, rejected: pl.DataFrame, first_line: int, offset: int) -> None:
+        """Append lines to raw.rejected_lines and keep the first of the file as samples."""
+        placed = rejected.with_columns(
+            line_number=pl.col("line").cast(pl.Int64) + first_line, byte_offset=pl.col("byte_offset") + offset
+        )
+        fixed = [
+            FixedColumn("load_id", self.load_id, ">i8"),
+            FixedColumn("line_number", placed["line_number"], ">i8"),
+            FixedColumn("byte_offset", placed["byte_offset"], ">i8"),
+        ]
+        copy_rows(self.cursor, ("raw", "rejected_lines"), placed.height, fixed, placed.select("reason", "raw_line"))
+        wanted = _SAMPLE_COUNT - len(self.record.sample_rejects)
+        self.record.sample_rejects += [_sample(row) for row in placed.head(wanted).iter_rows(named=True)]
+
+    def _check_limit(self) -> None:
+        """Refuse the file, or warn where it is too small to say, if too many of its lines were rejected."""
+        record, limit = self.record, self.load.source.reject_limit
+        share = record.rejected_count / max(record.line_count, 1)
+        if share <= limit:
+            record.sample_rejects = []
+            return
+        told = ", ".join(
+            f"{reason} {count}" for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
+        )
+        what = (
+            f"{self.pull.path}: {record.rejected_count} of {record.line_count} lines ({share:.1%}) were rejected, "
+            f"the limit is {limit:.1%} ({told})."
+        )
+        if record.line_count >= LINES_FOR_LIMIT:
+            raise RejectLimitError(
+                what,
+                "Nothing of it was loaded. See sample_rejects in ops.file_ledger, repair the file or raise the limit.",
+            )
+        record.sample_rejects = []
+        record.warnings.append(what)
+
+    def _add_to_summary(self) -> None:
+        """Count a pull that is about to be committed."""
+        summary, record = self.load.summary, self.record
+        summary.files += 1
+        summary.line_count += record.line_count
+        summary.accepted += record.accepted_count
+        summary.rejected += record.rejected_count
+        summary.already_loaded += record.already_loaded_count
+        summary.erased += record.erased_count
+        summary.reject_reasons.update(self.reasons)
+        summary.warnings += record.warnings
+
+
+def _sample(row: dict[str, Any]) -> dict[str, Any]:
+    """Show a rejected line as JSON can hold it: at most 500 bytes, what is not UTF-8 and NUL escaped."""
+    text = row["raw_line"][:_SAMPLE_BYTES].decode("utf-8", errors="backslashreplace").replace("\0", "\\x00")
+    is_cut = len(row["raw_line"]) > _SAMPLE_BYTES
+    return {
+        "line_number": row["line_number"],
+        "byte_offset": row["byte_offset"],
+        "reason": row["reason"],
+        "raw_line": text + ("…" if is_cut else ""),
+    }

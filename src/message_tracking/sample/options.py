@@ -1,0 +1,53 @@
+"""What a sample is made of: the same options give the same bytes."""
+
+import datetime
+import string
+from dataclasses import dataclass
+
+from message_tracking.errors import ConfigurationError
+
+PREFIXES = "56789" + string.ascii_letters
+"""One prefix character of the log id for each server (spec §2.2, field 1)."""
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """Size, seed and time of a sample.
+
+    Raises ConfigurationError where a value is out of its range.
+    """
+
+    lines: int = 50_000
+    """Log lines in all files together, the corrupted ones included."""
+    seed: int = 1
+    deliveries: int = 8
+    """Deliveries with messages; from two on, one of them is a proof."""
+    servers: int = 3
+    start: datetime.date = datetime.date(2026, 1, 5)
+    """Everything happens in the weeks before midnight UTC of this day."""
+    gzip_share: float = 0.3
+    """Share of the log files that are gzipped, 0 to 1."""
+    corrupted_share: float = 0.002
+    """Share of the lines that are corrupted, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        today = datetime.datetime.now(datetime.UTC).date()
+        ranges = {
+            "lines": (self.lines, 1, 2**31),
+            "seed": (self.seed, 0, 2**63 - 1),
+            "deliveries": (self.deliveries, 1, 1_000),
+            "servers": (self.servers, 1, len(PREFIXES)),
+            "gzip-share": (self.gzip_share, 0, 1),
+            "corrupted-share": (self.corrupted_share, 0, 1),
+            "start": (self.start, datetime.date(2001, 1, 1), today),
+        }
+        for name, (value, lowest, highest) in ranges.items():
+            if not lowest <= value <= highest:  # type: ignore[operator]
+                raise ConfigurationError(
+                    f"--{name} {value} is out of range.", f"Choose a value from {lowest} to {highest}."
+                )
+
+    def described(self) -> dict[str, object]:
+        """The options as planted.json holds them."""
+        return {**vars(self), "start": self.start.isoformat()}

@@ -1,0 +1,116 @@
+"""Counts of what a sample really holds, for checks that compare."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from message_tracking.sample.campaign import SENT, Campaign, Integers
+from message_tracking.sample.lines import CORRUPTIONS
+from message_tracking.sample.reactions import CLICK, DEVICES, KINDS, NO_COOKIES, NO_UUID, OPEN
+
+DUPLICATE_TICKS = 6_000
+"""An open nearer than this to the last kept one of its message is a duplicate (spec §8.24); hundredths of a second."""
+
+_NEVER = -(2**62)
+
+
+class Tally:
+    """Takes in the events in the order of time, chunk by chunk; only what stands in good lines counts."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        deliveries, messages = campaign.options.deliveries, int(campaign.first_messages[-1])
+        self._campaign = campaign
+        self._corrupted = np.zeros(len(CORRUPTIONS) + 1, dtype=np.int64)
+        self._kinds = np.zeros((deliveries, len(KINDS)), dtype=np.int64)
+        self._urls = np.zeros(campaign.url_ids.size, dtype=np.int64)
+        self._duplicates = np.zeros(deliveries, dtype=np.int64)
+        self._cents = np.zeros(deliveries, dtype=np.int64)
+        self._articles = np.zeros(deliveries, dtype=np.int64)
+        self._single_clickers = np.zeros(deliveries, dtype=np.int64)
+        self._last_kept = np.full(messages, _NEVER, dtype=np.int64)
+        self._has_reacted = np.zeros(messages, dtype=np.bool_)
+        self._has_clicked = np.zeros(messages, dtype=np.bool_)
+        self._device_clicked = np.zeros(messages * DEVICES, dtype=np.bool_)
+
+    def add(self, events: pl.DataFrame) -> None:
+        """Count the next events: columns as in `Reactions.chunks()`, with `corruption`."""
+        self._corrupted += np.bincount(events["corruption"].to_numpy(), minlength=self._corrupted.size)
+        events = events.filter(pl.col("corruption") == 0)
+        delivery, message, kind = (events[name].to_numpy() for name in ("delivery", "message", "kind"))
+        self._kinds += np.bincount(delivery * len(KINDS) + kind, minlength=self._kinds.size).reshape(self._kinds.shape)
+        self._cents += _sums(delivery, events["cents"].to_numpy(), self._cents.size)
+        self._articles += _sums(delivery, events["articles"].to_numpy(), self._articles.size)
+        url = events["url"].to_numpy()
+        self._urls += np.bincount(url[url >= 0], minlength=self._urls.size)
+        self._has_reacted[message] = True
+        self._add_clicks(events.filter(pl.col("kind") == CLICK))
+        self._add_opens(events.filter(pl.col("kind") == OPEN))
+
+    def _add_clicks(self, clicks: pl.DataFrame) -> None:
+        message, uuid_kind = clicks["message"].to_numpy(), clicks["uuid_kind"].to_numpy()
+        self._has_clicked[message] = True
+        with_cookie = ~np.isin(uuid_kind, [NO_UUID, NO_COOKIES])
+        self._device_clicked[(message * DEVICES + clicks["device"].to_numpy())[with_cookie]] = True
+        single = clicks["delivery"].to_numpy()[uuid_kind == NO_COOKIES]
+        self._single_clickers += np.bincount(single, minlength=self._single_clickers.size)
+
+    def _add_opens(self, opens: pl.DataFrame) -> None:
+        """Each round looks at the first open left of every message; those too near to a kept one drop out."""
+        opens = opens.sort("message", "at")
+        message, at = opens["message"].to_numpy(), opens["at"].to_numpy()
+        delivery_of = self._campaign.message_deliveries
+        while True:
+            is_duplicate = at < self._last_kept[message] + DUPLICATE_TICKS
+            dropped = delivery_of[message[is_duplicate]]
+            self._duplicates += np.bincount(dropped, minlength=self._duplicates.size)
+            message, at = message[~is_duplicate], at[~is_duplicate]
+            if not message.size:
+                return
+            is_first = np.concatenate([[True], message[1:] != message[:-1]])
+            self._last_kept[message[is_first]] = at[is_first]
+            message, at = message[~is_first], at[~is_first]
+
+    def described(self) -> dict[str, object]:
+        """The counts, as planted.json holds them.
+
+        `<kind>_count` are events in good lines, repeated opens included; the other figures of a delivery mean what
+        they mean in its marts.
+        """
+        return {
+            "line_count": int(self._corrupted.sum()),
+            "good_line_count": int(self._corrupted[0]),
+            "corrupted_line_count": int(self._corrupted[1:].sum()),
+            "corrupted_lines": dict(zip(CORRUPTIONS, self._corrupted[1:].tolist(), strict=True)),
+            "events": dict(zip(KINDS, self._kinds.sum(axis=0).tolist(), strict=True)),
+            "duplicate_open_count": int(self._duplicates.sum()),
+            "deliveries": self._described_deliveries(),
+            "url_clicks": dict(zip(map(str, self._campaign.url_ids.tolist()), self._urls.tolist(), strict=True)),
+        }
+
+    def _described_deliveries(self) -> dict[str, dict[str, object]]:
+        campaign = self._campaign
+        succeeded = (campaign.statuses == SENT) & ~campaign.is_seed
+        people = self._device_clicked.reshape(-1, DEVICES).sum(axis=1)
+        figures: dict[str, npt.NDArray[np.generic]] = {
+            "is_proof": campaign.is_proof,
+            "message_count": campaign.message_counts,
+            "success_count": self._per_delivery(succeeded),
+            **{f"{kind}_count": self._kinds[:, place] for place, kind in enumerate(KINDS)},
+            "duplicate_open_count": self._duplicates,
+            "recipient_open_count": self._per_delivery(self._has_reacted),
+            "recipient_click_count": self._per_delivery(self._has_clicked),
+            "person_click_count": self._per_delivery(people) + self._single_clickers,
+            "article_count": self._articles,
+        }
+        return {
+            str(delivery_id): {name: values[place].item() for name, values in figures.items()}
+            | {"transaction_amount": f"{self._cents[place] // 100}.{self._cents[place] % 100:02d}"}
+            for place, delivery_id in enumerate(campaign.delivery_ids)
+        }
+
+    def _per_delivery(self, per_message: npt.NDArray[np.generic]) -> Integers:
+        return _sums(self._campaign.message_deliveries, per_message, self._campaign.options.deliveries)
+
+
+def _sums(groups: Integers, values: npt.NDArray[np.generic], size: int) -> Integers:
+    return np.bincount(groups, weights=values, minlength=size).round().astype(np.int64)

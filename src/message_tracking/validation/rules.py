@@ -1,0 +1,56 @@
+"""The words that suites are written in: Great Expectations' own expectations, with a name and a severity on each."""
+
+from typing import Literal
+
+from great_expectations.expectations.core import (
+    ExpectColumnValuesToBeUnique,
+    ExpectColumnValuesToNotBeNull,
+    ExpectCompoundColumnsToBeUnique,
+    ExpectTableColumnsToMatchSet,
+    UnexpectedRowsExpectation,
+)
+from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.metadata_types import FailureSeverity
+
+Severity = Literal["critical", "warning"]
+
+
+def structure(*columns: str) -> Expectation:
+    """All of these columns are there; more are welcome."""
+    return ExpectTableColumnsToMatchSet(
+        column_set=list(columns),
+        exact_match=False,
+        severity=FailureSeverity.CRITICAL,
+        meta={"check": "structure"},
+        description=f"The columns {', '.join(columns)} are there.",
+    )
+
+
+def grain(*columns: str) -> Expectation:
+    """No two rows have the same key."""
+    meta = {"check": "grain"}
+    description = f"One row per {', '.join(columns)}."
+    if len(columns) == 1:
+        return ExpectColumnValuesToBeUnique(
+            column=columns[0], severity=FailureSeverity.CRITICAL, meta=meta, description=description
+        )
+    return ExpectCompoundColumnsToBeUnique(
+        column_list=list(columns), severity=FailureSeverity.CRITICAL, meta=meta, description=description
+    )
+
+
+def known(column: str) -> Expectation:
+    """The column is never null."""
+    return ExpectColumnValuesToNotBeNull(
+        column=column,
+        severity=FailureSeverity.CRITICAL,
+        meta={"check": f"{column}_known"},
+        description=f"{column} is never null.",
+    )
+
+
+def never(check: str, description: str, query: str, severity: Severity = "critical") -> Expectation:
+    """The query, in which {batch} is the relation, gives no row. What it gives are the keys of the failing rows."""
+    return UnexpectedRowsExpectation(
+        unexpected_rows_query=query, severity=FailureSeverity(severity), meta={"check": check}, description=description
+    )

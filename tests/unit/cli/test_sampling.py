@@ -1,0 +1,47 @@
+"""The verb `sample`."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from message_tracking.cli.sampling import sample
+from message_tracking.errors import ConfigurationError, MessageTrackingError
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MESSAGE_TRACKING_HOME", str(tmp_path))
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(sample, ["--lines", "500", *arguments])
+
+
+def test_it_fills_the_landing_folder_and_says_what_it_planted(home: Path) -> None:
+    result = run()
+    assert result.exit_code == 0, result.output
+    assert "500 lines of 3 servers and 8 deliveries" in result.output
+    assert (home / "landing" / "campaign" / "planted.json").is_file()
+    assert (home / "landing" / "golden" / "logs" / "tracking-1" / "0x00000000000A0000.log").is_file()
+
+
+def test_another_folder_and_no_worked_example(home: Path, tmp_path: Path) -> None:
+    result = run("--output", str(tmp_path / "other"), "--no-golden", "--deliveries", "2", "--servers", "1")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "other" / "exports" / "messages.csv").is_file()
+    assert not (home / "landing").exists()
+
+
+def test_another_sample_in_the_same_folder_is_an_error(home: Path) -> None:
+    run()
+    error = run("--seed", "2").exception
+    assert isinstance(error, MessageTrackingError)
+    assert str(home / "landing" / "campaign") in str(error)
+
+
+def test_a_value_out_of_range_is_wrong_use(home: Path) -> None:
+    assert isinstance(run("--start", "2999-01-01").exception, ConfigurationError)
+    assert isinstance(run("--servers", "0").exception, ConfigurationError)
+    assert run("--lines", "many").exit_code == 2

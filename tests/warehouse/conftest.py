@@ -1,0 +1,122 @@
+"""A landing folder that tests fill with real files, and the whole pipeline over it."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from message_tracking.loading.delivery_data import load_delivery_data
+from message_tracking.loading.summary import LoadSummary
+from message_tracking.loading.tracking_logs import load_tracking_logs
+from message_tracking.pipeline import publish_what_is_new
+from message_tracking.publication import Publication
+from message_tracking.settings import Settings
+from message_tracking.sources import Sources, read_sources
+from message_tracking.warehouse import Warehouse
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+DELIVERY_COLUMNS = (
+    "delivery_id,internal_name,label,delivery_code,channel,state,is_proof,is_model,typology_id,campaign_id,target_count,"
+    "rejected_count,to_deliver_count,text_count,new_quarantine_count,contact_at,validity_at,modified_at"
+)
+MESSAGE_COLUMNS = (
+    "message_id,delivery_id,recipient_id,address_domain,status,failure_reason,is_seed,event_at,modified_at"
+)
+URL_COLUMNS = "url_id,delivery_id,type,label,category,source_url,occurrence,content_part,offer_id"
+RECIPIENT_COLUMNS = "recipient_id,first_name,last_name,email,email_format,modified_at"
+
+
+class Landing:
+    """One source's folder: logs of servers and exports, written as the real ones are."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def copy(self, case: Path) -> None:
+        """Take a whole case: its logs/ and exports/."""
+        shutil.copytree(case, self.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("expected*"))
+
+    def write_log(self, lines: Iterable[str], server: str = "edge", name: str = "0x0000000000000000.log") -> Path:
+        """Write a tracking log of these lines."""
+        file = self.folder / "logs" / server / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        return file
+
+    def write_export(self, name: str, header: str, rows: Iterable[str]) -> Path:
+        """Write one export file."""
+        file = self.folder / "exports" / f"{name}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"{line}\n" for line in (header, *rows)), encoding="utf-8")
+        return file
+
+    def describe(
+        self,
+        *,
+        deliveries: Iterable[str] = (),
+        messages: Iterable[str] = (),
+        tracked_urls: Iterable[str] = (),
+        recipients: Iterable[str] = (),
+    ) -> None:
+        """Write all four exports, given their rows."""
+        self.write_export("deliveries", DELIVERY_COLUMNS, deliveries)
+        self.write_export("messages", MESSAGE_COLUMNS, messages)
+        self.write_export("tracked_urls", URL_COLUMNS, tracked_urls)
+        self.write_export("recipients", RECIPIENT_COLUMNS, recipients)
+
+
+class Pipeline:
+    """Load and publish over the landing folders of a test, as `message-tracking run` does."""
+
+    def __init__(self, warehouse: Warehouse, settings: Settings) -> None:
+        self.warehouse = warehouse
+        self.settings = settings
+        self.lines: list[str] = []
+
+    @property
+    def sources(self) -> Sources:
+        """What the test's sources file names."""
+        environment = {**os.environ, "MESSAGE_TRACKING_HOME": str(self.settings.home)}
+        return read_sources(self.settings.sources_file, environment)
+
+    def load(self) -> list[LoadSummary]:
+        """Load all reference data and logs."""
+        summaries = [load_delivery_data(self.warehouse, source) for source in self.sources.sources]
+        return summaries + [
+            load_tracking_logs(self.warehouse, source, server)
+            for source in self.sources.sources
+            for server in source.servers()
+        ]
+
+    def publish(self, *, full: bool = False) -> Publication | None:
+        """Build, judge and publish what is new."""
+        return publish_what_is_new(self.warehouse, self.settings, full=full, report=self.lines.append)
+
+    def run(self, *, full: bool = False) -> Publication | None:
+        """Load, then publish."""
+        self.load()
+        return self.publish(full=full)
+
+
+@pytest.fixture
+def landing(settings: Settings) -> Landing:
+    """The folder of the source `campaign`."""
+    return Landing(settings.home / "landing" / "campaign")
+
+
+@pytest.fixture
+def pipeline(warehouse: Warehouse, settings: Settings) -> Pipeline:
+    """The pipeline over one source, `campaign`."""
+    file = settings.home / "sources.yml"
+    file.write_text("sources:\n  - name: campaign\n    kind: folder\n    path: landing/campaign\n")
+    return Pipeline(warehouse, replace(settings, sources_file=file))
+
+
+@pytest.fixture
+def golden() -> Callable[[str], Path]:
+    """The folder of a golden case by its name."""
+    return lambda name: FIXTURES / "golden" / name

@@ -1,0 +1,18 @@
+"""The formulas of the models, on hand-made rows: dbt's own unit tests, which need the relations to exist."""
+
+from message_tracking.building import run_dbt
+from message_tracking.pipeline import be_quiet
+
+
+def test_dbt_unit_tests_pass(pipeline, landing, golden):
+    landing.copy(golden("second-case"))
+    published = pipeline.run()
+    results = run_dbt(
+        pipeline.warehouse,
+        pipeline.settings,
+        ["test", "--select", "test_type:unit"],
+        published.publication_id,
+        be_quiet,
+    )
+    assert {result["unique_id"]: result["message"] for result in results if result["status"] != "pass"} == {}
+    assert len(results) >= 8

@@ -1,0 +1,210 @@
+"""Candidates and publications: what readers see, and what is left when something fails."""
+
+from contextlib import closing
+from datetime import timedelta
+
+import psycopg2
+import pytest
+
+from message_tracking.building import build
+from message_tracking.errors import HeldError, MessageTrackingError, RefusedError
+from message_tracking.pipeline import be_quiet
+from message_tracking.publication import abandon, open_candidate, publish, rollback
+from message_tracking.validation.gate import validate
+from message_tracking.warehouse import fetch_all
+
+MARTS = ("deliveries", "tracking_events", "tracking_buckets", "delivery_indicators", "url_clicks")
+DELIVERIES = (
+    "1000,DM1000,Spring sale,,0,95,false,false,1,,3,0,3,0,0,2026-01-05T08:00:00Z,2026-01-10T08:00:00Z,2026-01-05T09:00:00Z",
+    "2000,DM2000,Newsletter,,0,95,false,false,1,,2,0,2,0,0,2026-01-06T08:00:00Z,2026-01-11T08:00:00Z,2026-01-06T09:00:00Z",
+)
+MESSAGES = tuple(
+    f"{message},{message // 100 * 1000},{message},example.net,1,0,false,2026-01-05T08:00:00Z,2026-01-05T08:00:00Z"
+    for message in (101, 102, 103, 201, 202)
+)
+URLS = ("1001,1000,1,Shop,,https://www.example/shop,0,html,", "2001,2000,1,Blog,,https://www.example/blog,0,html,")
+
+
+def line(counter: int, message: int, delivery: int, url: int, minute: int = 0, uuid: str = "") -> str:
+    """One log line: an event on 5 January 2026, so many minutes after nine."""
+    at = f"2026-01-05T{9 + minute // 60:02d}:{minute % 60:02d}:00"
+    return f"50x{counter:016X}\t{at}\t{message:x}\t{delivery:x}\t{url:x}\t0\t{uuid}\th\t\tMozilla/5.0\t203.0.113.10"
+
+
+FIRST = [
+    line(1, 101, 1000, 1),
+    line(2, 101, 1000, 1001, 1, "730EDCC9-1F2C-4C75-BA3A-889BC666C6C7"),
+    line(3, 102, 1000, 1, 2),
+    line(4, 201, 2000, 1, 3),
+    line(5, 201, 2000, 2001, 4),
+]
+SECOND = [line(6, 103, 1000, 1, 90), line(7, 103, 1000, 1001, 95, "730edcc9-1f2c-4c75-ba3a-889bc666c6c7")]
+
+
+@pytest.fixture
+def described(landing):
+    landing.describe(deliveries=DELIVERIES, messages=MESSAGES, tracked_urls=URLS)
+    landing.write_log(FIRST)
+    return landing
+
+
+def stored(connection):
+    """All row versions of all stores, in no order."""
+    connection.rollback()
+    tables = fetch_all(
+        connection,
+        "select relname::text from pg_class where relnamespace = 'mart_store'::regnamespace and relkind = 'r'",
+    )
+    return {
+        table: sorted(row[0] for row in fetch_all(connection, f"select stored::text from mart_store.{table} as stored"))
+        for (table,) in tables
+    }
+
+
+def shown(connection):
+    """All rows of all marts as readers see them, in no order."""
+    connection.rollback()
+    return {
+        mart: sorted(row[0] for row in fetch_all(connection, f"select mart::text from marts.{mart} as mart"))
+        for mart in MARTS
+    }
+
+
+def test_second_run_publishes_nothing(pipeline, described):
+    assert pipeline.run() is not None
+    assert pipeline.run() is None
+
+
+def test_later_feeds_give_what_one_feed_gives(pipeline, landing, connection):
+    landing.describe(deliveries=DELIVERIES[:1], messages=MESSAGES[:1])
+    landing.write_log(FIRST)
+    pipeline.run()
+    unknown = fetch_all(connection, "select delivery_id from marts.tracking_events where not is_known_delivery")
+    assert {delivery for (delivery,) in unknown} == {2000}
+    assert fetch_all(connection, "select delivery_id from marts.deliveries") == [(1000,)]
+    landing.describe(deliveries=DELIVERIES, messages=MESSAGES, tracked_urls=URLS)
+    landing.write_log([*FIRST, *SECOND])
+    pipeline.run()
+    in_two_parts = shown(connection)
+    pipeline.publish(full=True)
+    assert shown(connection) == in_two_parts
+    assert fetch_all(connection, "select person_click_count from marts.delivery_indicators order by delivery_id") == [
+        (1,),
+        (0,),
+    ]
+
+
+def test_full_build_of_the_same_opens_no_row(pipeline, described, connection):
+    pipeline.run()
+    published = pipeline.publish(full=True)
+    changes = fetch_all(
+        connection,
+        "select sum(opened_count + closed_count) from ops.model_builds where publication_id = %s and model <> 'int_deliveries__touched'",
+        (published.publication_id,),
+    )
+    assert changes == [(0,)]
+
+
+def test_red_candidate_is_undone_to_the_row(pipeline, described, connection):
+    pipeline.run()
+    before = stored(connection)
+    described.write_log([line(10 + n, 201, 1000, 2001, n) for n in range(50)], name="0x000000000000000A.log")
+    with pytest.raises(RefusedError):
+        pipeline.run()
+    assert stored(connection) == before
+    assert any("links_belong_to_the_delivery" in text and "tracking_events" in text for text in pipeline.lines)
+    keys = fetch_all(
+        connection,
+        """
+        select count(*) from ops.failing_keys
+        inner join ops.check_results using (check_result_id)
+        where check_name = 'links_belong_to_the_delivery'
+        """,
+    )
+    assert keys == [(50,)]
+    verdicts = fetch_all(connection, "select status, verdict from ops.publications order by publication_id")
+    assert [status for status, _ in verdicts] == ["published", "refused"]
+    assert "links_belong_to_the_delivery" in verdicts[1][1]
+
+
+def test_rollback_shows_the_publication_before_and_the_next_run_goes_forward(
+    pipeline, described, connection, warehouse
+):
+    first = pipeline.run()
+    shown_first = shown(connection)
+    described.write_log([*FIRST, *SECOND])
+    second = pipeline.run()
+    shown_second = shown(connection)
+    assert shown_second != shown_first
+    assert rollback(warehouse) == (second.publication_id, first.publication_id)
+    assert shown(connection) == shown_first
+    third = pipeline.run()
+    assert third.publication_id > second.publication_id
+    assert shown(connection) == shown_second
+    with pytest.raises(MessageTrackingError, match=f"Publication {second.publication_id} cannot be shown"):
+        rollback(warehouse, second.publication_id)
+
+
+def test_reader_may_pin_a_kept_publication(pipeline, described, connect_as):
+    first = pipeline.run()
+    described.write_log([*FIRST, *SECOND])
+    second = pipeline.run()
+    reader = connect_as("bi_reader")
+    count = "select count(*) from marts.tracking_events"
+    assert fetch_all(reader, count) == [(7,)]
+    fetch_all(reader, "select set_config('message_tracking.publication', %s, false)", (str(first.publication_id),))
+    assert fetch_all(reader, count) == [(5,)]
+    fetch_all(reader, "select set_config('message_tracking.publication', %s, false)", (str(second.publication_id + 1),))
+    with pytest.raises(psycopg2.errors.InvalidParameterValue, match="cannot be read"):
+        fetch_all(reader, count)
+    reader.rollback()
+
+
+def test_old_versions_go_when_no_kept_publication_needs_them(pipeline, described, connection):
+    for counter in range(10, 16):
+        described.write_log([line(counter, 101, 1000, 1001, counter)], name=f"0x{counter:016X}.log")
+        pipeline.run()
+    kept = fetch_all(connection, "select publication_id from ops.publications where is_kept order by 1")
+    assert len(kept) == 5
+    oldest = fetch_all(connection, "select min(valid_to) from mart_store.delivery_indicators")
+    assert oldest[0][0] > kept[0][0]
+
+
+def test_publication_needs_the_records_of_this_build(pipeline, described, warehouse):
+    pipeline.load()
+    candidate = open_candidate(warehouse, "test")
+    build(warehouse, pipeline.settings, candidate.publication_id, be_quiet)
+    with pytest.raises(RefusedError, match="no result: .*tracking_events"):
+        publish(warehouse, pipeline.settings, candidate.publication_id)
+    assert validate(warehouse, pipeline.settings, candidate.publication_id, be_quiet).is_publishable
+    build(warehouse, pipeline.settings, candidate.publication_id, be_quiet)
+    with pytest.raises(RefusedError, match="no result"):
+        publish(warehouse, pipeline.settings, candidate.publication_id)
+    validate(warehouse, pipeline.settings, candidate.publication_id, be_quiet)
+    published = publish(warehouse, pipeline.settings, candidate.publication_id)
+    assert publish(warehouse, pipeline.settings, candidate.publication_id) == published
+
+
+def test_one_build_at_a_time(pipeline, described, warehouse):
+    pipeline.load()
+    mine = open_candidate(warehouse, "first holder")
+    assert open_candidate(warehouse, "first holder") == mine
+    with pytest.raises(HeldError, match="first holder has held candidate"):
+        open_candidate(warehouse, "second holder")
+    with pytest.raises(HeldError):
+        rollback(warehouse)
+    abandon(warehouse, mine.publication_id, "test")
+    assert open_candidate(warehouse, "second holder").publication_id > mine.publication_id
+
+
+def test_a_holder_that_died_blocks_nobody(pipeline, described, warehouse):
+    pipeline.load()
+    with closing(warehouse.connect("holder")) as session:
+        mine = open_candidate(warehouse, "first holder", session=session)
+        with pytest.raises(HeldError):
+            open_candidate(warehouse, "second holder")
+    theirs = open_candidate(warehouse, "second holder", lease=timedelta(0))
+    assert theirs.publication_id > mine.publication_id
+    assert open_candidate(warehouse, "third holder").publication_id > theirs.publication_id
+    with pytest.raises(MessageTrackingError, match="is not the open one"):
+        build(warehouse, pipeline.settings, theirs.publication_id, be_quiet)
