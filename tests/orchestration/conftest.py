@@ -40,7 +40,7 @@ def described(dag):
                 "upstream": sorted(task.upstream_task_ids),
                 "outlets": [asset.name for asset in task.outlets],
                 "is_mapped": task.is_mapped,
-                "trigger_rule": str(task.trigger_rule),
+                "trigger_rule": task.trigger_rule.value,
                 "is_teardown": task.is_teardown,
                 "deferrable": getattr(task, "deferrable", False),
             }

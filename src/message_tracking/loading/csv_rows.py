@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 
 from message_tracking.errors import MessageTrackingError
 
-BLOCK_BYTES = 16 * 2**20
+BLOCK_BYTES = 4 * 2**20
 """As much of the unpacked text is held at a time, and at most four times as much where a row is that long."""
 
 _BOM = b"\xef\xbb\xbf"

@@ -4,7 +4,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -42,6 +42,8 @@ class Pull:
     lines_before: int
     size: int
     modified_ns: int
+    is_unchanged: bool = False
+    """There is nothing new in it."""
 
     @property
     def is_gzip(self) -> bool:
@@ -59,8 +61,8 @@ class Block:
     """How far the file as stored has been read."""
 
 
-def plan_pull(connection: Connection, path: Path, file: FileKey) -> Pull | None:
-    """Say what of a file is to be read, None where nothing has changed since its last pull.
+def plan_pull(connection: Connection, path: Path, file: FileKey) -> Pull:
+    """Say what of a file is to be read.
 
     A plain file whose beginning is the same and that is no shorter continues where the last pull ended; one that was
     replaced or cut is read from its beginning, and so is a gzip that has changed: known lines are recognised by id.
@@ -73,8 +75,8 @@ def plan_pull(connection: Connection, path: Path, file: FileKey) -> Pull | None:
         if last is None or stat.st_size < last.to_offset or head_digest(path, last.head_length) != last.head_digest:
             return whole
         if stat.st_size == last.to_offset:
-            return None
-        return whole if whole.is_gzip else Pull(path, last.to_offset, last.line_count, stat.st_size, stat.st_mtime_ns)
+            return replace(whole, is_unchanged=True)
+        return whole if whole.is_gzip else replace(whole, from_offset=last.to_offset, lines_before=last.line_count)
     except OSError as error:
         raise unreadable(path, error) from error
 

@@ -120,8 +120,8 @@ class _ServerLoad:
         file, record = self._file(path), PullRecord()
         try:
             pull = plan_pull(self.connection, path, file)
-            if pull is None:
-                self.progress(path.stat().st_size)
+            if pull.is_unchanged:
+                self.progress(pull.size)
                 return
             self.progress(pull.from_offset)
             record = PullRecord(pull.from_offset, pull.from_offset, file_size=pull.size, modified_ns=pull.modified_ns)
