@@ -194,7 +194,7 @@ def _as_configuration_error(error: ValidationError, file: Path, tree: yaml.Node 
         f"{file}, line {_line(tree, fault['loc'])}, {'.'.join(map(str, fault['loc'])) or 'top level'}: {fault['msg']}"
         for fault in error.errors()
     ]
-    return ConfigurationError("\n".join(faults), "config/sources.yml and docs/ show every key and its form.")
+    return ConfigurationError("\n".join(faults), "docs/sources.md lists every key and its form.")
 
 
 def _line(node: yaml.Node | None, keys: tuple[int | str, ...]) -> int:

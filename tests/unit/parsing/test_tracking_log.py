@@ -4,6 +4,7 @@ import ipaddress
 import random
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -334,3 +335,10 @@ def test_addresses_are_those_of_the_standard_library():
     verdicts = pl.Series(texts).str.contains(ADDRESS).to_list()
     assert verdicts == [is_address(text) for text in texts]
     assert 5_000 < sum(verdicts) < 45_000
+
+
+def test_every_reason_is_documented():
+    page = (Path(__file__).parents[3] / "docs" / "sources.md").read_text(encoding="utf-8")
+    assert [line for line in page.splitlines() if line.startswith("| `")][-len(REJECT_REASONS) :] == [
+        f"| `{code}` | {meaning} |" for code, meaning in REJECT_REASONS.items()
+    ]
