@@ -12,7 +12,8 @@ live publication.
   docs/runbooks/refused_candidate.md before running it again: a retry judges the same data the same way.
 - A model in `build_marts` red: the log of `build_marts.dbt_producer_watcher` has dbt's own message. A skipped producer
   means that it had died and each model was built by its own task.
-- `open_candidate` red: somebody else's build is going on; the log says whose and since when.
+- `open_candidate` waiting to retry, in the end red: somebody else's build is going on; the log says whose and since
+  when.
 - `open_candidate` skipped: nothing new since the live publication.
 
 To run it again, clear the whole run: its candidate was given back by `release_candidate`, so a single task has nothing

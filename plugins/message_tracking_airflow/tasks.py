@@ -5,6 +5,7 @@ What is heavy to import is imported within the task: Airflow reads this file eac
 
 import logging
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
@@ -71,15 +72,17 @@ def load_delivery_data(source_name: str) -> dict[str, int]:
 @task(trigger_rule="none_failed")
 def report_refused_files(load_task_id: str) -> None:
     """Turn the run red if a load refused a file; what the other files held is announced all the same."""
-    refused = get_current_context()["ti"].xcom_pull(task_ids=load_task_id, key=REFUSED_FILES, map_indexes=None)
-    lines = [line for of_one_load in refused or [] for line in of_one_load]
+    # A list of task ids gives the values of all mapped instances; a single one only that of an unmapped task.
+    refused = get_current_context()["ti"].xcom_pull(task_ids=[load_task_id], key=REFUSED_FILES)
+    lines = [line for of_one_load in refused for line in of_one_load or []]
     if lines:
         raise AirflowFailException(
             "\n".join((f"{len(lines)} file(s) were refused and nothing of them counts:", *lines, REFUSED_HINT))
         )
 
 
-@task
+# Somebody else's build may be going on: wait for it, or until the lease of one that died has ended.
+@task(retries=20, retry_delay=timedelta(minutes=1))
 def open_candidate() -> int:
     """Open a candidate publication for everything loaded since the live one; skip where nothing is new."""
     context = get_current_context()

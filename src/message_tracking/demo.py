@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from message_tracking.airflow_api import FINISHED, AirflowApi, NotFoundError
+from message_tracking.airflow_api import AirflowApi, NotFoundError
+from message_tracking.dag_runs import PUBLISH, start_ingests, wait_for_dags, wait_for_ingests, wait_for_publishing
 from message_tracking.embedded import EmbeddedServer, open_warehouse
 from message_tracking.errors import MessageTrackingError
 from message_tracking.local_airflow import LocalAirflow
@@ -19,13 +20,6 @@ from message_tracking.migrating import login_name, migrate
 from message_tracking.settings import Settings
 from message_tracking.warehouse import Warehouse, fetch_all
 
-INGESTS = ("ingest_delivery_data", "ingest_tracking_logs")
-PUBLISH = "publish_tracking_marts"
-
-PARSE_SECONDS = 180
-INGEST_SECONDS = 600
-PUBLISH_SECONDS = 900
-POLL_SECONDS = 0.5
 PLAIN_SECONDS = 5
 """Where the output is no terminal, a step tells how far it is at most this often."""
 
@@ -116,15 +110,12 @@ def run_demo(settings: Settings, line_count: int, console: Console) -> None:
             airflow.start(tell)
             api = airflow.api()
             tell("Waiting for the DAGs")
-            _wait_for_dags(api)
+            wait_for_dags(api)
         since = datetime.now(UTC).isoformat()
         with steps.step("Load tracking logs and delivery data") as tell:
-            # The consumer first: an asset event that finds it paused is lost.
-            api.unpause(PUBLISH)
-            runs = [(dag_id, _start(api, dag_id)) for dag_id in INGESTS]
-            _wait_for_runs(api, runs, INGEST_SECONDS, tell)
+            wait_for_ingests(api, start_ingests(api), tell)
         with steps.step("Build, audit and publish the marts") as tell:
-            _wait_for_publishing(api, since, tell)
+            wait_for_publishing(api, since, tell)
         shown = _shown(warehouse, api, before)
     finally:
         if is_ours:
@@ -145,82 +136,6 @@ def _prepare(settings: Settings, line_count: int, steps: Steps) -> Warehouse:
         generate_sample(SampleOptions(lines=line_count), settings.home / "landing" / "campaign")
         lay_worked_example(settings.home / "landing" / "golden")
     return warehouse
-
-
-def _wait_for_dags(api: AirflowApi) -> None:
-    def are_there() -> bool:
-        if errors := api.import_errors():
-            raise MessageTrackingError("\n".join(f"Airflow cannot read {file}:\n{why}" for file, why in errors.items()))
-        return {*INGESTS, PUBLISH} <= api.dag_ids()
-
-    _wait(are_there, PARSE_SECONDS, "Airflow has not read the DAGs")
-
-
-def _start(api: AirflowApi, dag_id: str) -> str:
-    """Start a run of a scheduled DAG, or take the one that unpausing it starts anyway, and return its id."""
-    dag = api.dag(dag_id)
-    due = dag["next_dagrun_run_after"]
-    api.unpause(dag_id)
-    if not (dag["is_paused"] and due and datetime.fromisoformat(due) <= datetime.now(UTC)):
-        return api.trigger(dag_id)
-    _wait(lambda: bool(api.runs_since(dag_id, due)), PARSE_SECONDS, f"Airflow has not started {dag_id}")
-    return str(api.runs_since(dag_id, due)[-1]["dag_run_id"])
-
-
-def _wait_for_runs(
-    api: AirflowApi, runs: Sequence[tuple[str, str]], seconds: float, tell: Callable[[str], None]
-) -> None:
-    def are_finished() -> bool:
-        tell(", ".join(_progress(api, dag_id, run_id) for dag_id, run_id in runs))
-        states = {run: api.run(*run)["state"] for run in runs}
-        for run, state in states.items():
-            if state == "failed":
-                raise _failure(api, *run)
-        return all(state in FINISHED for state in states.values())
-
-    _wait(are_finished, seconds, f"{' and '.join(dag_id for dag_id, _ in runs)} did not finish")
-
-
-def _wait_for_publishing(api: AirflowApi, since: str, tell: Callable[[str], None]) -> None:
-    """Wait until no asset event waits for a run and every run that was started has finished."""
-
-    def is_finished() -> bool:
-        # In this order: an event that becomes a run in between is found among the runs.
-        is_quiet = not api.has_queued_events(PUBLISH)
-        going_on = api.unfinished_runs(PUBLISH)
-        for run in api.failed_runs_since(PUBLISH, since):
-            raise _failure(api, PUBLISH, run["dag_run_id"])
-        if going_on:
-            tell(_progress(api, PUBLISH, going_on[0]["dag_run_id"]))
-        return is_quiet and not going_on
-
-    _wait(is_finished, PUBLISH_SECONDS, f"{PUBLISH} did not finish")
-
-
-def _wait(condition: Callable[[], bool], seconds: float, complaint: str) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            raise MessageTrackingError(
-                f"{complaint} within {seconds:.0f} s.", "The logs are in logs/airflow of the home."
-            )
-        time.sleep(POLL_SECONDS)
-
-
-def _progress(api: AirflowApi, dag_id: str, run_id: str) -> str:
-    instances = api.task_instances(dag_id, run_id)
-    done = [instance for instance in instances if instance["state"] in {"success", "skipped"}]
-    return f"{dag_id} {len(done)} of {len(instances)} tasks"
-
-
-def _failure(api: AirflowApi, dag_id: str, run_id: str) -> MessageTrackingError:
-    """Say which tasks of a run failed, with the end of their logs."""
-    lines = [f"The run {run_id} of {dag_id} failed."]
-    for instance in api.task_instances(dag_id, run_id):
-        if instance["state"] == "failed":
-            lines.append(f"Task {instance['task_id']}, try {instance['try_number']}; its log ends with:")
-            lines += [f"    {line}" for line in api.log_lines(dag_id, run_id, instance)[-12:]]
-    return MessageTrackingError("\n".join(lines), "`make up` starts Airflow again, to look at it.")
 
 
 def _live_publication(warehouse: Warehouse) -> int:

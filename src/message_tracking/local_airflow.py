@@ -39,7 +39,7 @@ HEALTHY = {"metadatabase", "scheduler", "dag_processor"}
 
 MIGRATE_SECONDS = 300
 START_SECONDS = 180
-STOP_SECONDS = 20
+STOP_SECONDS = 10
 """How long the components may take to end by themselves before they are killed."""
 
 
@@ -211,8 +211,9 @@ class LocalAirflow:
             time.sleep(0.2)
 
     def _stop(self) -> bool:
-        found = [process for component in self._components() if (process := component.process())]
-        family = [*found, *(child for process in found for child in _children(process))]
+        components = self._components()
+        found = [process for component in components if (process := component.process())]
+        family = list(self._family(components))
         for process in found:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
@@ -224,6 +225,17 @@ class LocalAirflow:
         psutil.wait_procs(family, timeout=STOP_SECONDS)
         self._state_file.unlink(missing_ok=True)
         return bool(found)
+
+    def _family(self, components: Sequence[Component]) -> Iterator[psutil.Process]:
+        """All processes of the components' sessions, also of one that was killed and has left its children behind.
+
+        A session whose first process is gone is ours where a process of it still stands in our folder: the number may
+        have gone to a stranger. (Environments cannot tell: Airflow's process titles overwrite them.)
+        """
+        for component in components:
+            members = [process for process in psutil.process_iter() if _session(process) == component.pid]
+            if component.process() or any(_folder(process) == str(self.folder) for process in members):
+                yield from members
 
     @property
     def _state_file(self) -> Path:
@@ -270,8 +282,13 @@ class LocalAirflow:
             yield
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    with suppress(psutil.NoSuchProcess):
-        children: list[psutil.Process] = process.children(recursive=True)
-        return children
-    return []
+def _session(process: psutil.Process) -> int | None:
+    with suppress(ProcessLookupError, PermissionError):
+        return os.getsid(process.pid)
+    return None
+
+
+def _folder(process: psutil.Process) -> str | None:
+    with suppress(psutil.Error):
+        return str(process.cwd())
+    return None

@@ -1,0 +1,98 @@
+"""A running stack of its own: embedded server, Airflow with its scheduler, landing folders to drop files into."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from message_tracking.airflow_api import AirflowApi
+from message_tracking.dag_runs import start_ingests, wait_for_dags, wait_for_ingests, wait_for_publishing
+from message_tracking.embedded import EmbeddedServer, open_warehouse
+from message_tracking.local_airflow import LocalAirflow
+from message_tracking.migrating import migrate
+from message_tracking.settings import PROJECT, Settings
+from message_tracking.warehouse import Warehouse, fetch_all
+
+MARTS = (
+    "marts.deliveries",
+    "marts.delivery_indicators",
+    "marts.tracking_buckets",
+    "marts.tracking_events",
+    "marts.url_clicks",
+    "marts_private.recipients",
+)
+
+
+class Stack:
+    """The stack, driven the way its files and its scheduler drive it."""
+
+    def __init__(self, settings: Settings, warehouse: Warehouse, api: AirflowApi) -> None:
+        self.settings = settings
+        self.warehouse = warehouse
+        self.api = api
+
+    @property
+    def landing(self) -> Path:
+        """The folder of the source `campaign`."""
+        return self.settings.home / "landing" / "campaign"
+
+    def ingest_and_publish(self) -> list[tuple[str, str]]:
+        """Run both ingests and wait for what they set off; return the ingest runs.
+
+        Raises MessageTrackingError where a run fails, with the end of the failed task's log.
+        """
+        since = datetime.now(UTC).isoformat()
+        runs = start_ingests(self.api)
+        wait_for_ingests(self.api, runs)
+        wait_for_publishing(self.api, since)
+        return runs
+
+    def query(self, query: str) -> list[tuple[Any, ...]]:
+        """Run one query with the pipeline's rights."""
+        with closing(self.warehouse.connect("test")) as connection:
+            return fetch_all(connection, query)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """One stack for all tests, which leave what they have published."""
+    home = Path(tempfile.mkdtemp(prefix="message-tracking-e2e-"))
+    home.chmod(0o755)
+    settings = Settings(home, None, PROJECT / "config" / "sources.yml")
+    airflow = LocalAirflow(settings)
+    try:
+        warehouse = open_warehouse(settings)
+        migrate(warehouse, settings)
+        airflow.start()
+        wait_for_dags(airflow.api())
+        yield Stack(settings, warehouse, airflow.api())
+    finally:
+        airflow.stop()
+        EmbeddedServer(home).stop()
+        shutil.rmtree((home / "postgres").resolve(), ignore_errors=True)
+        shutil.rmtree(home)
+
+
+@pytest.fixture
+def read_marts():
+    """Read every row of the marts of a warehouse as text, by relation."""
+
+    def read(warehouse: Warehouse) -> dict[str, list[str]]:
+        with closing(warehouse.connect("test")) as connection:
+            return {
+                relation: [row for (row,) in fetch_all(connection, f"select t::text from {relation} as t order by 1")]
+                for relation in MARTS
+            }
+
+    return read
+
+
+@pytest.fixture
+def golden() -> Path:
+    """The golden case with several deliveries and two tracking servers."""
+    return PROJECT / "tests" / "fixtures" / "golden" / "second-case"

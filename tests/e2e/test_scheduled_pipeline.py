@@ -1,0 +1,120 @@
+"""The DAGs under a real scheduler. The tests build on each other's publications, so their order matters."""
+
+import os
+import shutil
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from message_tracking.errors import MessageTrackingError
+from message_tracking.loading.delivery_data import load_delivery_data
+from message_tracking.loading.tracking_logs import load_tracking_logs
+from message_tracking.pipeline import publish_what_is_new
+from message_tracking.sources import read_sources
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+LATE_DELIVERY = "451401954"
+FOREIGN_CLICKS = "".join(
+    # A click in the delivery 0x1ae7d511 (451400977) on the URL 1400400001 + 1000, which is another delivery's.
+    f"70x{number:016X}\t2025-03-16T10:00:{number:02d}\t121eac01\t1ae7d511\t{{url:x}}\t0\t\th\t\tMozilla/5.0\t203.0.113.9\n"
+    for number in range(50)
+)
+
+
+def without_delivery(export: Path, target: Path) -> None:
+    """Copy an export but the rows that name the late delivery."""
+    lines = export.read_text(encoding="utf-8").splitlines(keepends=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("".join(line for line in lines if f",{LATE_DELIVERY}," not in f",{line}"), encoding="utf-8")
+
+
+def test_two_feeds_give_what_one_gives(stack, golden, read_marts, warehouse, settings, connection):
+    for export in (golden / "exports").glob("*.csv"):
+        without_delivery(export, stack.landing / "exports" / export.name)
+    shutil.copytree(golden / "logs" / "edge-a", stack.landing / "logs" / "edge-a")
+    stack.ingest_and_publish()
+    late = f"select count(*) from raw.events where delivery_id = {LATE_DELIVERY}"
+    assert stack.query(late)[0][0] > 0
+    assert stack.query(f"select count(*) from marts.deliveries where delivery_id = {LATE_DELIVERY}") == [(0,)]
+
+    shutil.copytree(golden / "exports", stack.landing / "exports", dirs_exist_ok=True)
+    shutil.copytree(golden / "logs" / "edge-b", stack.landing / "logs" / "edge-b")
+    stack.ingest_and_publish()
+
+    # One feed into a warehouse with the same secret behind person_id.
+    ((key,),) = stack.query("select key from ops.person_key")
+    with connection, connection.cursor() as cursor:
+        cursor.execute("update ops.person_key set key = %s", (psycopg2.Binary(bytes(key)),))
+    shutil.copytree(golden, settings.home / "landing" / "campaign")
+    source = read_sources(settings.sources_file, {**os.environ, "MESSAGE_TRACKING_HOME": str(settings.home)}).named(
+        "campaign"
+    )
+    load_delivery_data(warehouse, source)
+    for server in source.servers():
+        load_tracking_logs(warehouse, source, server)
+    publish_what_is_new(warehouse, settings)
+    found, expected = read_marts(stack.warehouse), read_marts(warehouse)
+    assert all(expected.values())
+    assert found == expected
+
+
+def test_a_publication_names_the_run_that_an_asset_triggered(stack):
+    holders = stack.query("select holder from ops.publications where status = 'published'")
+    assert holders
+    for (holder,) in holders:
+        dag_id, _, run_id = holder.partition(" ")
+        assert stack.api.run(dag_id, run_id)["run_type"] == "asset_triggered"
+
+
+def test_nothing_new_announces_and_publishes_nothing(stack):
+    before = stack.query("select max(publication_id) from ops.publications")
+    runs = stack.ingest_and_publish()
+    for dag_id, run_id in runs:
+        loads = [one for one in stack.api.task_instances(dag_id, run_id) if one["task_id"].startswith("load_")]
+        assert {one["state"] for one in loads} == {"skipped"}
+    assert stack.query("select max(publication_id) from ops.publications") == before
+
+
+def test_a_refused_file_turns_the_ingest_red_and_is_named(stack):
+    export = stack.landing / "exports" / "recipients.csv"
+    export.write_text("recipient_id,first_name\n1,Ada\n", encoding="utf-8")
+    with pytest.raises(MessageTrackingError, match=r"report_refused_files[\s\S]*recipients\.csv"):
+        stack.ingest_and_publish()
+
+
+def test_poisoned_input_publishes_nothing_and_names_the_check(stack, golden, read_marts):
+    shutil.copy(golden / "exports" / "recipients.csv", stack.landing / "exports" / "recipients.csv")
+    ((foreign_url,),) = stack.query(
+        "select min(url_id) from raw.tracked_urls where delivery_id <> 451400977 and url_id > 1"
+    )
+    before = read_marts(stack.warehouse)
+    live = stack.query("select live_publication from ops.publication_state")
+    file = stack.landing / "logs" / "edge-c" / "0x0000000000000000.log"
+    file.parent.mkdir()
+    file.write_text(FOREIGN_CLICKS.format(url=foreign_url), encoding="utf-8")
+
+    with pytest.raises(MessageTrackingError) as refused:
+        stack.ingest_and_publish()
+
+    log = str(refused.value)
+    assert "Task audit_marts, try 1" in log
+    assert "critical: tracking_events: links_belong_to_the_delivery" in log
+    assert "campaign:70x" in log
+    assert read_marts(stack.warehouse) == before
+    assert stack.query("select live_publication, candidate_publication from ops.publication_state") == [
+        (*live[0], None)
+    ]
+    failed = stack.query(
+        """
+        select checks.relation, checks.check_name, checks.failing_count, count(keys.failing_key)
+        from ops.publications
+        join ops.check_runs using (publication_id)
+        join ops.check_results as checks using (check_run_id)
+        left join ops.failing_keys as keys using (check_result_id)
+        where publications.status = 'refused' and checks.severity = 'critical' and not checks.is_success
+        group by checks.check_result_id
+        """
+    )
+    assert failed == [("tracking_events", "links_belong_to_the_delivery", 50, 50)]

@@ -1,0 +1,74 @@
+"""What the `versioned` materialization does when a model changes under the warehouse's feet."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from message_tracking.errors import MessageTrackingError
+from message_tracking.warehouse import fetch_all
+
+
+@pytest.fixture
+def changed_project(pipeline, tmp_path):
+    """A copy of the project whose models a test may change, and the pipeline over it."""
+    project = tmp_path / "project"
+    shutil.copytree(
+        pipeline.settings.dbt_project, project / "dbt_project", ignore=shutil.ignore_patterns("target", "logs")
+    )
+    (project / "expectations").symlink_to(pipeline.settings.expectations)
+
+    def change(file: str, old: str, new: str) -> None:
+        path = project / "dbt_project" / "models" / "marts" / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        pipeline.settings = replace(pipeline.settings, project=project)
+
+    return change
+
+
+def publications(connection):
+    connection.rollback()
+    return fetch_all(connection, "select status from ops.publications order by publication_id")
+
+
+def test_a_model_that_breaks_its_contract_publishes_nothing(pipeline, landing, golden, changed_project, connection):
+    landing.copy(golden("second-case"))
+    changed_project("click_stream/url_clicks.sql", "::integer as rank", "::bigint as rank")
+    pipeline.load()
+    with pytest.raises(MessageTrackingError, match="url_clicks: error: .*contract"):
+        pipeline.publish()
+    assert publications(connection) == [("abandoned",)]
+    stores = fetch_all(connection, "select count(*) from mart_store.tracking_events")
+    assert stores == [(0,)]
+
+
+def test_a_new_column_is_computed_for_all_rows_and_keeps_dependent_views(
+    pipeline, landing, golden, changed_project, connection, connect_as
+):
+    landing.copy(golden("second-case"))
+    pipeline.run()
+    with connection, connection.cursor() as cursor:
+        cursor.execute("create view public.analysts_view as select delivery_id, click_count from marts.url_clicks")
+        cursor.execute("grant select on public.analysts_view to bi_reader")
+    changed_project(
+        "click_stream/url_clicks.sql",
+        "as rank\nfrom counted",
+        "as rank,\n    click_count > 0 as is_clicked\nfrom counted",
+    )
+    changed_project(
+        "click_stream/_click_stream__models.yml",
+        "      - name: rank\n",
+        "      - {name: is_clicked, data_type: boolean, description: Whether anyone clicked.}\n      - name: rank\n",
+    )
+    landing.write_export(
+        "recipients", "recipient_id,first_name,last_name,email,email_format,modified_at", ["1,Ada,L,a@b.example,2,"]
+    )
+    pipeline.load()
+    with pytest.raises(MessageTrackingError, match="message-tracking run --full"):
+        pipeline.publish()
+    assert pipeline.publish(full=True) is not None
+    reader = connect_as("bi_reader")
+    assert fetch_all(reader, "select count(*) from marts.url_clicks where is_clicked is null") == [(0,)]
+    assert fetch_all(reader, "select count(*) > 0 from public.analysts_view") == [(True,)]
