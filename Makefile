@@ -17,11 +17,7 @@ demo: setup ## Set up everything, load a sample through Airflow and print what w
 .PHONY: test
 test: setup-dev ## Set up everything and run every check that CI runs
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -m "not long"
-
-.PHONY: test-long
-test-long: setup-dev ## The heavy forms of the tests
-	@$(BIN)/python -m pytest -m long
+	@$(BIN)/python -m pytest
 
 .PHONY: up
 up: setup ## Start Airflow and the warehouse and leave them running
