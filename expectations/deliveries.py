@@ -6,7 +6,6 @@ from message_tracking.validation.rules import grain, never, structure
 
 SUITE = ExpectationSuite(
     name="deliveries",
-    meta={"key": ["delivery_id"]},
     expectations=[
         structure(
             "delivery_id",

@@ -6,7 +6,7 @@ from message_tracking.validation.rules import grain, never, structure
 
 SUITE = ExpectationSuite(
     name="publications",
-    meta={"key": ["publication_id"], "schema": "marts"},
+    meta={"schema": "marts"},
     expectations=[
         structure("publication_id", "published_at", "verdict", "event_count", "is_live"),
         grain("publication_id"),

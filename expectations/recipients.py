@@ -6,7 +6,6 @@ from message_tracking.validation.rules import grain, never, structure
 
 SUITE = ExpectationSuite(
     name="recipients",
-    meta={"key": ["recipient_id"]},
     expectations=[
         structure("recipient_id", "first_name", "last_name", "email", "email_format"),
         grain("recipient_id"),

@@ -6,7 +6,6 @@ from message_tracking.validation.rules import grain, never, structure
 
 SUITE = ExpectationSuite(
     name="tracking_buckets",
-    meta={"key": ["delivery_id", "url_id", "bucket_at"]},
     expectations=[
         structure("delivery_id", "url_id", "bucket_at", "event_count"),
         grain("delivery_id", "url_id", "bucket_at"),

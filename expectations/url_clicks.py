@@ -6,7 +6,6 @@ from message_tracking.validation.rules import grain, never, structure
 
 SUITE = ExpectationSuite(
     name="url_clicks",
-    meta={"key": ["delivery_id", "url_id"]},
     expectations=[
         structure("delivery_id", "url_id", "label", "category", "source_url", "click_count", "click_share", "rank"),
         grain("delivery_id", "url_id"),

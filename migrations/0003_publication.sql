@@ -1,4 +1,7 @@
 -- Candidates, publications and what the gate found (design §2 and §7).
+--
+-- Functions that find names while they run have `pg_temp` last in their path: unnamed it is searched first for types,
+-- and what a reader calls with the owner's rights must not take up the reader's own.
 
 create table ops.publications (
     publication_id integer generated always as identity primary key,
@@ -8,8 +11,8 @@ create table ops.publications (
     to_position bigint not null,
     is_full boolean not null,
     holder text not null,
-    holder_pid integer,
-    holder_started_at timestamptz,
+    has_session boolean not null default false,
+    project_digest text,
     lease_until timestamptz not null,
     opened_at timestamptz not null default clock_timestamp(),
     published_at timestamptz,
@@ -21,7 +24,10 @@ create table ops.publications (
 comment on table ops.publications is
 'Every candidate that was ever opened. Numbers are never used twice. It takes in the loads with from_position < position <= to_position.';
 comment on column ops.publications.holder is 'Who builds it: a command with its host and process, or a DAG run.';
-comment on column ops.publications.holder_pid is 'Server process of the holder''s own session, where it keeps one; null for a DAG run, whose lease decides.';
+comment on column ops.publications.project_digest is 'Digest of the dbt project it was built from; where the next one differs, everything is computed anew.';
+comment on column ops.publications.has_session is
+'Its holder lives as long as a session that keeps the advisory lock (1836344174, publication_id), which everybody sees in pg_locks; else, as for a DAG run, until lease_until.';
+comment on column ops.publications.event_count is 'Tracking events in the loads that it takes in; of a full build, in all loads up to its position.';
 comment on column ops.publications.is_kept is 'Its rows are still in mart_store, so readers may pin it and a rollback may show it.';
 
 create table ops.publication_state (
@@ -34,12 +40,12 @@ comment on table ops.publication_state is
 'One row. Publishing and rolling back are one update of live_publication, so every mart switches at once. 0: nothing was published yet.';
 
 create function ops.audit_publication() returns integer
-language sql stable security definer set search_path = ''
+language sql stable security definer set search_path = pg_catalog, pg_temp
 return (select coalesce(candidate_publication, live_publication) from ops.publication_state);
 comment on function ops.audit_publication() is 'The publication that audit shows: the open candidate, else the live one.';
 
 create function ops.visible_publication() returns integer
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
     -- After a reset the setting is '' and not null.
     pinned text := nullif(current_setting('message_tracking.publication', true), '');
@@ -69,7 +75,7 @@ comment on function ops.visible_publication() is
 'The publication that marts shows to this session: the live one, or the one pinned with `set message_tracking.publication = ''41''`.';
 
 create function ops.hold_candidate(candidate integer, lease interval default '15 minutes') returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     holding integer;
 begin
@@ -94,7 +100,7 @@ comment on function ops.hold_candidate(integer, interval) is
 'Every write of a build calls this first, in its own transaction: it fails unless the candidate is the open one, keeps it open until the transaction ends and renews its lease.';
 
 create function ops.undo_newer_than(publication integer) returns bigint
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     stored record;
     changed bigint;
@@ -115,7 +121,7 @@ comment on function ops.undo_newer_than(integer) is
 'Takes back every row version that a publication above the given number opened or closed. Returns how many rows that were.';
 
 create function ops.forget_older_than(publication integer) returns bigint
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     stored record;
     changed bigint;
@@ -142,6 +148,7 @@ create table ops.model_builds (
     build_id bigint generated always as identity primary key,
     publication_id integer not null references ops.publications,
     model text not null,
+    column_names text[] not null,
     opened_count bigint not null,
     closed_count bigint not null,
     built_at timestamptz not null default clock_timestamp()
@@ -149,16 +156,31 @@ create table ops.model_builds (
 create index on ops.model_builds (publication_id);
 comment on table ops.model_builds is 'Each time a versioned model was built: how many row versions it opened and closed. Written in the model''s own transaction.';
 
+create function ops.is_complete(model_name text, names text[]) returns boolean
+language sql stable
+return exists (
+    select
+    from ops.model_builds as builds
+    inner join ops.publications as publications on builds.publication_id = publications.publication_id
+    where
+        builds.model = model_name
+        and builds.column_names @> names
+        and publications.status = 'published'
+        and (publications.is_full or publications.from_position = 0)
+);
+comment on function ops.is_complete(text, text[]) is
+'Whether a published build has computed these columns of a model for all of its rows. One that was refused, abandoned or rolled back was undone.';
+
 create table ops.check_runs (
     check_run_id bigint generated always as identity primary key,
     publication_id integer not null references ops.publications,
     suite text not null,
-    build_id bigint not null,
+    build_count bigint not null,
     started_at timestamptz not null,
     finished_at timestamptz not null default clock_timestamp()
 );
 create index on ops.check_runs (publication_id);
-comment on table ops.check_runs is 'A suite that ran to its end on a candidate. build_id: the newest build it has seen; a later build makes the run worthless.';
+comment on table ops.check_runs is 'A suite that ran to its end on a candidate. build_count: how many builds of models the candidate had when it began; one more makes the run worthless.';
 
 create table ops.check_results (
     check_result_id bigint generated always as identity primary key,
@@ -216,40 +238,50 @@ return (
 );
 comment on function ops.url_parameter(text, text) is 'The value of the first parameter of exactly this name, decoded; null where there is none.';
 
+create function ops.execute_patiently(statement text) returns void
+language plpgsql as $$
+begin
+    -- Who queues for an exclusive lock behind a long read makes every later reader queue too: give up early, try again.
+    for attempt in 1..60 loop
+        begin
+            perform set_config('lock_timeout', '100ms', true);
+            execute statement;
+            perform set_config('lock_timeout', '0', true);
+            return;
+        exception when lock_not_available then
+            perform pg_sleep(0.5);
+        end;
+    end loop;
+    raise exception 'a relation is in use and could not be changed within half a minute: %', statement
+        using errcode = 'lock_not_available', hint = 'Look in pg_stat_activity for a session that has read it for long, then build again.';
+end
+$$;
+comment on function ops.execute_patiently(text) is
+'Runs a statement of this project that needs an exclusive lock, in short attempts, so that readers hardly wait.';
+
 create function ops.replace_view(view_schema text, view_name text, definition text) returns boolean
 language plpgsql as $$
 declare
-    existing regclass := to_regclass(format('%I.%I', view_schema, view_name));
+    replacement text := format('create or replace view %I.%I as %s', view_schema, view_name, definition);
     wanted text;
-    found text;
 begin
     execute format('create temporary view replace_view_probe as %s', definition);
     wanted := pg_get_viewdef('pg_temp.replace_view_probe'::regclass);
     drop view pg_temp.replace_view_probe;
-    found := pg_get_viewdef(existing);
-    if found = wanted then
+    if pg_get_viewdef(to_regclass(format('%I.%I', view_schema, view_name))) = wanted then
         return false;
     end if;
-    -- A replacement that queues behind a long read makes every later reader queue behind it: give up early, try again.
-    for attempt in 1..60 loop
-        begin
-            perform set_config('lock_timeout', '100ms', true);
-            execute format('create or replace view %I.%I as %s', view_schema, view_name, definition);
-            perform set_config('lock_timeout', '0', true);
-            return true;
-        exception
-            when lock_not_available then
-                perform pg_sleep(0.5);
-            when invalid_table_definition then
-                -- Between staging and marts a column may go; the views that stand on this one are built again right after.
-                if view_schema not in ('staging', 'intermediate') then
-                    raise;
-                end if;
-                execute format('drop view %I.%I cascade', view_schema, view_name);
-        end;
-    end loop;
-    raise exception 'view %.% is in use and could not be replaced within half a minute', view_schema, view_name
-        using errcode = 'lock_not_available', hint = 'Look in pg_stat_activity for a session that has read it for long, then build again.';
+    begin
+        perform ops.execute_patiently(replacement);
+    exception when invalid_table_definition then
+        -- Between staging and marts a column may go; the views that stand on this one are built again right after.
+        if view_schema not in ('staging', 'intermediate') then
+            raise;
+        end if;
+        execute format('drop view %I.%I cascade', view_schema, view_name);
+        execute replacement;
+    end;
+    return true;
 end
 $$;
 comment on function ops.replace_view(text, text, text) is

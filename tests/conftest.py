@@ -118,6 +118,29 @@ def connect_as(url_of: Callable[[str], str]) -> Iterator[Callable[[str], Connect
         connection.close()
 
 
+@pytest.fixture
+def administrator(url_of: Callable[[str], str]) -> Callable[..., None]:
+    """Run statements in the test's database with all rights."""
+    return lambda *statements: execute(url_of(SUPERUSER), *statements)
+
+
+@pytest.fixture
+def stranger(database: str, administrator: Callable[..., None], url_of: Callable[[str], str]) -> Iterator[str]:
+    """The URL of a login without any rights; another administrator's server has such."""
+    name = f"stranger_{database}"
+    administrator(f"create role {name} login password 'secret'")
+    rest = url_of(SUPERUSER).rpartition("@")[2]
+    yield f"postgresql://{name}:secret@{rest}"
+    administrator(f"drop owned by {name}", f"drop role {name}")
+
+
+@pytest.fixture
+def shared_warehouse(stranger: str, database: str, administrator: Callable[..., None]) -> Warehouse:
+    """The test's warehouse through a login of its own that acts as the pipeline, as on another administrator's server."""
+    administrator(f"grant {PIPELINE_ROLE} to stranger_{database}")
+    return Warehouse(stranger)
+
+
 def execute(url: str, *statements: str | sql.Composable) -> None:
     """Run statements outside of a transaction."""
     with closing(psycopg2.connect(url)) as connection:

@@ -5,6 +5,7 @@
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
     {% if contract and contract.enforced %}
         {{ get_assert_columns_equivalent(sql) }}
     {% endif %}

@@ -23,17 +23,20 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-    {% call statement('hold_candidate') %}
-        select ops.hold_candidate({{ candidate | int if candidate is not none else 'null' }})
-    {% endcall %}
+    -- Three transactions, each of which checks the candidate: compute; then what needs exclusive locks, so briefly that
+    -- readers hardly notice; then write, which is the only one that changes rows.
+    {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
     {% if contract and contract.enforced %}
         {{ get_assert_columns_equivalent(sql) }}
     {% endif %}
     {% call statement('new_rows') %}
-        create temporary table new_rows on commit drop as {{ sql }};
+        drop table if exists pg_temp.new_rows;
+        create temporary table new_rows as {{ sql }};
         analyze new_rows;
     {% endcall %}
+    {{ adapter.commit() }}
 
+    {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
     {%- set columns = adapter.get_columns_in_relation(api.Relation.create(identifier='new_rows')) -%}
     {% do prepare_store(store, columns) %}
     {% do replace_view(target_relation, versions_shown(store, columns, 'ops.audit_publication()')) %}
@@ -43,10 +46,13 @@
         {% do replace_view(published, versions_shown(store, columns, 'ops.visible_publication()')) %}
         {% do persist_docs(published, model) %}
     {% endif %}
+    {{ adapter.commit() }}
 
+    {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
     {% call statement('main') %}
         {{ write_versions(store, columns, candidate | int) }}
     {% endcall %}
+    {% call statement('drop_new_rows') %}drop table pg_temp.new_rows{% endcall %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
@@ -70,20 +76,32 @@
 {# Makes the store where it is missing, adds columns that are new at the end, refuses what would change what readers know. #}
 {% macro prepare_store(store, columns) %}
     {%- set existing = load_relation(store) -%}
-    {%- set known = (adapter.get_columns_in_relation(existing) | map(attribute='name') | list) if existing else [] -%}
+    {%- set known = {} -%}
+    {% for column in (adapter.get_columns_in_relation(existing) if existing else []) %}
+        {% do known.update({column.name: column.data_type}) %}
+    {% endfor %}
     {%- set names = columns | map(attribute='name') | list -%}
-    {%- set added = names | reject('in', known) | list -%}
     {%- set removed = known | reject('in', names + ['valid_from', 'valid_to']) | list -%}
+    {%- set not_null = [] -%}
+    {% for name, column in model.columns.items() if column.constraints | selectattr('type', 'equalto', 'not_null') | list %}
+        {% do not_null.append(name) %}
+    {% endfor %}
     {% if removed %}
         {{ exceptions.raise_compiler_error(
             store ~ " holds column(s) that the model no longer gives: " ~ removed | join(', ')
             ~ ". Published columns are removed only by a migration, one release after the CHANGELOG announced it."
         ) }}
     {% endif %}
-    {% if added and not is_full_build() %}
+    {% for column in columns if column.name in known and known[column.name] != column.data_type %}
         {{ exceptions.raise_compiler_error(
-            this.identifier ~ " is new or has new column(s) (" ~ added | join(', ')
-            ~ "), so all of its rows must be computed once: run `message-tracking run --full`."
+            store ~ "." ~ column.name ~ " is " ~ known[column.name] ~ " and the model gives " ~ column.data_type
+            ~ ". A published column keeps its type; another type needs a column of another name."
+        ) }}
+    {% endfor %}
+    {% if not is_complete(store, names) and not is_full_build() %}
+        {{ exceptions.raise_compiler_error(
+            this.identifier ~ " is new or has new columns, so all of its rows must be computed once: "
+            ~ "run `message-tracking run --full`."
         ) }}
     {% endif %}
     {% if not existing %}
@@ -94,19 +112,33 @@
             alter table {{ store }} alter column valid_from set not null, alter column valid_to set not null;
             create index on {{ store }} (valid_from);
             create index on {{ store }} (valid_to) where valid_to < 2147483647;
-            create index on {{ store }} ({{ config.require('unique_key') | join(', ') }}) where valid_to = 2147483647;
-            {% for name, column in model.columns.items() if column.constraints | selectattr('type', 'equalto', 'not_null') | list %}
+            create index on {{ store }} ({{ config.require('unique_key') | join(', ') }});
+            {% for name in not_null %}
             alter table {{ store }} alter column {{ adapter.quote(name) }} set not null;
             {% endfor %}
         {% endcall %}
         {% do create_indexes(store) %}
-    {% else %}
-        {% for column in columns if column.name in added %}
-            {% call statement('add_column') %}
-                alter table {{ store }} add column {{ adapter.quote(column.name) }} {{ column.data_type }};
-            {% endcall %}
-        {% endfor %}
     {% endif %}
+    {% for column in columns if existing and column.name not in known %}
+        {% call statement('add_column') %}
+            select ops.execute_patiently($statement$
+                alter table {{ store }}
+                add column {{ adapter.quote(column.name) }} {{ column.data_type }}
+                {%- if column.name in not_null %},
+                -- Rows of earlier publications never had it.
+                add check (valid_from < {{ var('candidate') | int }} or {{ adapter.quote(column.name) }} is not null)
+                {%- endif %}
+            $statement$)
+        {% endcall %}
+    {% endfor %}
+{% endmacro %}
+
+
+{% macro is_complete(store, names) %}
+    {%- set found = run_query(
+        "select ops.is_complete(" ~ dbt.string_literal(store.identifier) ~ ", array['" ~ names | join("', '") ~ "'])"
+    ) -%}
+    {{ return(found.columns[0][0]) }}
 {% endmacro %}
 
 
@@ -126,6 +158,8 @@
             {%- for column in columns %}current_row.{{ adapter.quote(column.name) }}{{ ', ' if not loop.last }}{% endfor -%}
         )
     {%- endset -%}
+    -- A node may be built twice at once, by dbt and by a task that believes it dead: one after the other, then.
+    lock table {{ store }} in share row exclusive mode;
     delete from {{ store }} where valid_from = {{ candidate }};
     update {{ store }} set valid_to = 2147483647 where valid_to = {{ candidate }};
 
@@ -157,6 +191,8 @@
         returning 1
     )
 
-    insert into ops.model_builds (publication_id, model, opened_count, closed_count)
-    select {{ candidate }}, {{ dbt.string_literal(store.identifier) }}, (select count(*) from opened), (select count(*) from closed)
+    insert into ops.model_builds (publication_id, model, column_names, opened_count, closed_count)
+    select
+        {{ candidate }}, {{ dbt.string_literal(store.identifier) }}, array['{{ columns | map(attribute='name') | join("', '") }}'],
+        (select count(*) from opened), (select count(*) from closed)
 {% endmacro %}

@@ -12,6 +12,7 @@ from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from message_tracking import publication
+from message_tracking.building import project_digest
 from message_tracking.errors import RefusedError
 from message_tracking.settings import Settings
 from message_tracking.waiting_loads import has_waiting_loads
@@ -86,7 +87,11 @@ def report_refused_files(load_task_id: str) -> None:
 def open_candidate() -> int:
     """Open a candidate publication for everything loaded since the live one; skip where nothing is new."""
     context = get_current_context()
-    candidate = publication.open_candidate(WarehouseHook().get_warehouse(), holder(context["run_id"]))
+    candidate = publication.open_candidate(
+        WarehouseHook().get_warehouse(),
+        holder(context["run_id"]),
+        project=project_digest(Settings.from_environment()),
+    )
     if candidate is None:
         raise AirflowSkipException("Nothing new since the live publication: there is nothing to publish.")
     log.info(
@@ -123,7 +128,7 @@ def publish_marts(candidate: int) -> dict[str, int]:
         published = publication.publish(WarehouseHook().get_warehouse(), Settings.from_environment(), candidate)
     except RefusedError as error:
         raise AirflowFailException(str(error)) from error
-    log.info("Published %s with %s new events.", published.publication_id, published.event_count)
+    log.info("%s", published.report())
     return {"publication_id": published.publication_id, "event_count": published.event_count}
 
 

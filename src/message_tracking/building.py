@@ -1,5 +1,6 @@
 """Building the marts: dbt, called as a program."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +14,19 @@ from message_tracking.settings import Settings
 from message_tracking.warehouse import Warehouse
 
 Report = Callable[[str], None]
+
+
+def project_digest(settings: Settings) -> str:
+    """SHA-256 in hex of everything in the dbt project that figures depend on: models, macros, seeds, variables.
+
+    Descriptions and tests are left out: another wording changes no figure.
+    """
+    project = settings.dbt_project
+    files = [project / "dbt_project.yml", *project.rglob("models/**/*.sql"), *project.rglob("macros/**/*.sql")]
+    digest = hashlib.sha256()
+    for file in sorted([*files, *project.rglob("seeds/**/*.csv")]):
+        digest.update(str(file.relative_to(project)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def dbt_variables(candidate_id: int) -> dict[str, Any]:
@@ -32,13 +46,30 @@ def build(warehouse: Warehouse, settings: Settings, candidate_id: int, report: R
         candidate_id,
         report,
     )
-    failures = [result for result in results if result["status"] not in {"success", "pass"}]
+    failures = [result for result in results if result["status"] != "success"]
+    failures += [
+        {"unique_id": node, "status": "missing", "message": "dbt recorded no result"}
+        for node in nodes_without_result(settings, results, {"model", "seed"})
+    ]
     if failures:
         lines = [f"  {_name(failure)}: {failure['status']}: {_message(failure)}" for failure in failures]
         raise MessageTrackingError(
             "\n".join([f"{len(failures)} of {len(results)} models were not built:", *lines]),
             f"The dbt log is {settings.home / 'logs' / 'dbt' / 'dbt.log'}.",
         )
+
+
+def nodes_without_result(settings: Settings, results: list[dict[str, Any]], kinds: set[str]) -> list[str]:
+    """Name the project's nodes of these kinds that a dbt run has not recorded, as when it was interrupted."""
+    nodes = read_manifest(settings)["nodes"]
+    recorded = {result["unique_id"] for result in results}
+    return sorted(name for name, node in nodes.items() if node["resource_type"] in kinds and name not in recorded)
+
+
+def read_manifest(settings: Settings) -> dict[str, Any]:
+    """Read what the last dbt run knew of the project."""
+    manifest: dict[str, Any] = json.loads((_target(settings) / "manifest.json").read_text())
+    return manifest
 
 
 def run_dbt(
@@ -48,7 +79,7 @@ def run_dbt(
 
     Raises MessageTrackingError where dbt ended without results.
     """
-    target = settings.home / "dbt" / "target"
+    target = _target(settings)
     target.mkdir(parents=True, exist_ok=True)
     results_file = target / "run_results.json"
     results_file.unlink(missing_ok=True)
@@ -67,15 +98,18 @@ def run_dbt(
         "--vars",
         json.dumps(dbt_variables(candidate_id)),
     ]
-    tail = _stream(arguments, {**os.environ, **warehouse.dbt_environment()}, report)
-    if not results_file.exists():
-        raise MessageTrackingError(f"dbt {command[0]} ended without results:\n{tail}", "Nothing was published.")
+    exit_code, tail = _stream(arguments, {**os.environ, **warehouse.dbt_environment()}, report)
+    # 0: all is well, 1: some node failed, which its result says; anything else: dbt itself did not come to its end.
+    if exit_code not in {0, 1} or not results_file.exists():
+        raise MessageTrackingError(
+            f"dbt {command[0]} did not come to its end (exit code {exit_code}):\n{tail}", "Nothing was published."
+        )
     results: list[dict[str, Any]] = json.loads(results_file.read_text())["results"]
     return results
 
 
-def _stream(arguments: Sequence[str], environment: dict[str, str], report: Report) -> str:
-    """Run a program, pass its lines on while it runs and return the last twenty."""
+def _stream(arguments: Sequence[str], environment: dict[str, str], report: Report) -> tuple[int, str]:
+    """Run a program, pass its lines on while it runs; return its exit code and its last twenty lines."""
     lines: list[str] = []
     with subprocess.Popen(
         arguments,
@@ -89,7 +123,11 @@ def _stream(arguments: Sequence[str], environment: dict[str, str], report: Repor
         for line in process.stdout:
             lines.append(line.rstrip())
             report(line.rstrip())
-    return "\n".join(lines[-20:])
+    return process.returncode, "\n".join(lines[-20:])
+
+
+def _target(settings: Settings) -> Path:
+    return settings.home / "dbt" / "target"
 
 
 def _name(result: dict[str, Any]) -> str:

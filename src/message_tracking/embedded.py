@@ -369,6 +369,10 @@ class EmbeddedServer:
     def _choose_port(self) -> int:
         """The port of last time, so that addresses stay; another one where a stranger has it."""
         port = self._remembered_port()
+        # What a killed server leaves behind may hold its port for a moment.
+        patience = time.monotonic() + 3
+        while port is not None and not is_free(port) and time.monotonic() < patience:
+            time.sleep(0.1)
         while port is None or not is_free(port):
             port = secrets.choice(PORTS)
         self._write(self.folder / "port", str(port))

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +74,7 @@ def migrate(
             return [migration.name for migration in pending_migrations(connection, migrations)]
         wait_for_others(connection, progress)
         make_roles(connection, progress)
+        keep_readers_from_temporary_objects(connection, progress)
         if settings.warehouse_url is None:
             make_logins(connection, EmbeddedServer(settings.home), progress)
         act_as_pipeline(connection)
@@ -161,6 +162,29 @@ def make_roles(connection: Connection, progress: Progress) -> None:
             ("select has_database_privilege(%s, current_database(), 'connect')", group),
             sql.SQL("grant connect on database {database} to {group}").format(group=sql.Identifier(group), **names),
         )
+
+
+def keep_readers_from_temporary_objects(connection: Connection, progress: Progress) -> None:
+    """Leave making temporary objects in this database to the pipeline: everybody may in a new one.
+
+    Where only another role can revoke it, say what its administrator should run: the warehouse works without.
+    """
+    statement = sql.SQL(
+        "grant temporary on database {database} to {pipeline}; revoke temporary on database {database} from public"
+    ).format(database=sql.Identifier(connection.info.dbname), pipeline=sql.Identifier(PIPELINE_ROLE))
+    is_open = "select has_database_privilege('public', current_database(), 'temporary')"
+    with connection:
+        if not fetch_all(connection, is_open)[0][0]:
+            return
+    # Who may not revoke gets an error or, having some other right there, only a warning.
+    with suppress(errors.InsufficientPrivilege), connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+    with connection:
+        if fetch_all(connection, is_open)[0][0]:
+            progress(
+                f"The login {connection.info.user} may not keep readers from making temporary objects. "
+                f"Let the server's administrator run this: {statement.as_string(connection)};"
+            )
 
 
 def ensure(connection: Connection, check: tuple[str, *tuple[str, ...]], statement: sql.Composable) -> bool:

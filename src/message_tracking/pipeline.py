@@ -1,15 +1,25 @@
 """The whole pipeline in one process: what the DAGs do, without Airflow."""
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from time import monotonic
 
-from message_tracking.building import Report, build
-from message_tracking.errors import RefusedError
-from message_tracking.publication import Candidate, Publication, abandon, open_candidate, publish, refuse
+import psycopg2
+
+from message_tracking.building import Report, build, project_digest
+from message_tracking.errors import HeldError, MessageTrackingError, RefusedError
+from message_tracking.publication import (
+    Candidate,
+    Publication,
+    abandon,
+    is_open,
+    open_candidate,
+    publish,
+    refuse,
+    shell_holder,
+)
 from message_tracking.settings import Settings
 from message_tracking.validation.gate import validate
 from message_tracking.warehouse import Warehouse
@@ -25,16 +35,19 @@ def publish_what_is_new(
     """Build, judge and publish what was loaded since the live publication; None where nothing was.
 
     `report` gets a line per step, `detail` what dbt and the checks say meanwhile. Raises RefusedError, after the
-    candidate was undone, where a critical check failed; HeldError where another build is going on.
+    candidate was undone, where a critical check failed; HeldError where another build is going on or has taken over.
     """
-    with _candidate(warehouse, full=full) as candidate:
+    with _candidate(warehouse, settings, full=full) as candidate:
         if candidate is None:
             report("Nothing new since the live publication: nothing to publish.")
             return None
-        with _step(f"Build candidate {candidate.publication_id}", report):
-            build(warehouse, settings, candidate.publication_id, detail)
-        with _step(f"Judge candidate {candidate.publication_id}", report):
-            verdict = validate(warehouse, settings, candidate.publication_id, detail)
+        if candidate.is_full:
+            report("Everything is computed anew.")
+        with _losing_it_is_held(warehouse, candidate):
+            with _step(f"Build candidate {candidate.publication_id}", report):
+                build(warehouse, settings, candidate.publication_id, detail)
+            with _step(f"Judge candidate {candidate.publication_id}", report):
+                verdict = validate(warehouse, settings, candidate.publication_id, detail)
         report(verdict.report())
         if not verdict.is_publishable:
             refuse(warehouse, candidate.publication_id, verdict.summary())
@@ -44,22 +57,36 @@ def publish_what_is_new(
             )
         with _step(f"Publish {candidate.publication_id}", report):
             publication = publish(warehouse, settings, candidate.publication_id)
-        report(f"Published {publication.publication_id} with {publication.event_count} new events.")
+        report(publication.report())
         return publication
 
 
 @contextmanager
-def _candidate(warehouse: Warehouse, *, full: bool) -> Iterator[Candidate | None]:
+def _candidate(warehouse: Warehouse, settings: Settings, *, full: bool) -> Iterator[Candidate | None]:
     """Open a candidate for as long as this process lives; give it up, undone, if anything fails."""
-    holder = f"message-tracking on {socket.gethostname()}, process {os.getpid()}"
+    holder = f"{shell_holder()}, process {os.getpid()}"
     with closing(warehouse.connect("message-tracking run")) as session:
-        candidate = open_candidate(warehouse, holder, full=full, session=session)
+        candidate = open_candidate(warehouse, holder, full=full, project=project_digest(settings), session=session)
         try:
             yield candidate
         except BaseException as error:
             if candidate is not None:
                 abandon(warehouse, candidate.publication_id, f"the run failed: {error.__class__.__name__}")
             raise
+
+
+@contextmanager
+def _losing_it_is_held(warehouse: Warehouse, candidate: Candidate) -> Iterator[None]:
+    """Raise HeldError for whatever fails because the candidate is not open any more: dbt, a check or a record."""
+    try:
+        yield
+    except (MessageTrackingError, psycopg2.Error) as error:
+        if is_open(warehouse, candidate.publication_id):
+            raise
+        raise HeldError(
+            f"Candidate {candidate.publication_id} is no longer open, so the run has ended.",
+            "Another build took over, or it was abandoned. `message-tracking status` says who holds it; run again.",
+        ) from error
 
 
 @contextmanager

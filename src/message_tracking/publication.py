@@ -4,8 +4,9 @@ A candidate's number is the token of a build: every write of it checks the numbe
 one update of one row, so all marts switch at once.
 """
 
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,10 +15,15 @@ from psycopg2 import errors
 from message_tracking.errors import HeldError, MessageTrackingError, RefusedError
 from message_tracking.settings import Settings
 from message_tracking.validation.verdict import read_verdict
-from message_tracking.warehouse import Connection, Warehouse
+from message_tracking.warehouse import Connection, Warehouse, fetch_all
 
 KEPT_PUBLICATIONS = 5
 LEASE = timedelta(minutes=15)
+SHELL_HOLDER = "message-tracking on "
+"""How the names of holders begin that build by hand."""
+
+_HOLDER_LOCK = 1_836_344_174
+"""First half of the advisory locks that holders' sessions keep; the second is the candidate's number."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +38,36 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Publication:
-    """What readers see: its number and how many tracking events it took in."""
+    """What readers see: its number, how many tracking events it took in and whether these are all there are."""
 
     publication_id: int
     event_count: int
+    is_full: bool
+
+    def report(self) -> str:
+        """Say in a sentence what was published."""
+        if self.is_full:
+            return f"Published {self.publication_id}, computed anew from all {self.event_count} events."
+        return f"Published {self.publication_id} with {self.event_count} new events."
 
 
-def open_candidate(
+def open_candidate(  # noqa: PLR0913  (what may be left out goes by name)
     warehouse: Warehouse,
     holder: str,
     *,
     full: bool = False,
+    project: str | None = None,
     lease: timedelta = LEASE,
     session: Connection | None = None,
 ) -> Candidate | None:
     """Open a candidate for everything loaded since the live publication; None where nothing is new.
 
-    The same holder gets its open candidate back, so a retried task goes on with it. `session` is a connection that the
-    holder keeps open while it builds: when that ends, the candidate is free at once, and not only after its lease.
+    It takes in everything there is where it is to be `full`, or where the live publication was built from another
+    `project` (`building.project_digest`): old rows under old formulas beside new ones would be a mixture.
+
+    The same holder gets its open candidate back, so a retried task goes on with it, unless it now wants a full build:
+    then what it had is abandoned. `session` is a connection that the holder keeps open while it builds: when that ends,
+    the candidate is free at once, and not only after its lease.
 
     Raises HeldError where another holder's build is going on.
     """
@@ -59,31 +77,50 @@ def open_candidate(
             live, candidate = _lock_state(connection)
             if candidate is not None:
                 mine = _candidate_of(connection, candidate, holder)
-                if mine is not None:
+                if mine is not None and session is not None:
+                    _keep_by_session(session, candidate)
+                if mine is not None and (mine.is_full or not full):
                     return mine
-                _close(connection, candidate, "abandoned", "its holder is gone")
+                reason = "its holder is gone" if mine is None else "its holder builds everything anew"
+                _close(connection, candidate, "abandoned", reason)
             cursor.execute("select ops.undo_newer_than(%s)", (live,))
             cursor.execute(
                 """
                 insert into ops.publications (
-                    status, base_publication_id, from_position, to_position, is_full, holder,
-                    holder_pid, holder_started_at, lease_until
+                    status, base_publication_id, from_position, to_position, is_full, holder, has_session, lease_until,
+                    project_digest, event_count
                 )
                 select
-                    'open', %(live)s, coalesce(base.to_position, 0), loaded.position, %(full)s, %(holder)s,
-                    session.pid, session.backend_start, clock_timestamp() + %(lease)s
-                from (select coalesce(max(position), 0) as position from ops.file_ledger) as loaded
-                left join ops.publications as base on base.publication_id = %(live)s
-                left join pg_stat_activity as session on %(is_session)s and session.pid = pg_backend_pid()
-                where loaded.position > case when %(full)s then 0 else coalesce(base.to_position, 0) end
+                    'open', %(live)s, base.position, max(loads.position), base.is_full, %(holder)s, %(has_session)s,
+                    clock_timestamp() + %(lease)s, %(project)s,
+                    coalesce(sum(loads.accepted_count) filter (where loads.kind = 'tracking_log'), 0)
+                from (
+                    select
+                        coalesce(max(to_position), 0) as position,
+                        %(full)s or coalesce(bool_or(project_digest <> %(project)s), false) as is_full
+                    from ops.publications
+                    where publication_id = %(live)s
+                ) as base
+                inner join ops.file_ledger as loads
+                    on loads.position > case when base.is_full then 0 else base.position end
+                group by base.position, base.is_full
                 returning publication_id, from_position, to_position, is_full
                 """,
-                {"live": live, "full": full, "holder": holder, "lease": lease, "is_session": session is not None},
+                {
+                    "live": live,
+                    "full": full,
+                    "project": project,
+                    "holder": holder,
+                    "lease": lease,
+                    "has_session": session is not None,
+                },
             )
             row = cursor.fetchone()
             if row is None:
                 return None
             cursor.execute("update ops.publication_state set candidate_publication = %s", (row[0],))
+            if session is not None:
+                _keep_by_session(session, row[0])
             return Candidate(*row)
     finally:
         if session is None:
@@ -115,19 +152,15 @@ def publish(warehouse: Warehouse, settings: Settings, candidate_id: int) -> Publ
             """
             update ops.publications
             set status = 'published', published_at = clock_timestamp(), closed_at = clock_timestamp(),
-                verdict = %s, is_kept = true, event_count = (
-                    select coalesce(sum(accepted_count), 0) from ops.file_ledger
-                    where
-                        kind = 'tracking_log'
-                        and position <= publications.to_position
-                        and (publications.is_full or position > publications.from_position)
-                )
+                verdict = %s, is_kept = true
             where publication_id = %s
             """,
             (verdict.summary(), candidate_id),
         )
         publication = _publication(connection, candidate_id)
-    forget_old_versions(warehouse)
+    # It is published: whoever holds the state now only keeps old versions for longer, until the next publication.
+    with suppress(HeldError):
+        forget_old_versions(warehouse)
     return publication
 
 
@@ -162,45 +195,92 @@ def abandon(warehouse: Warehouse, candidate_id: int, reason: str) -> None:
     _end_candidate(warehouse, candidate_id, "abandoned", reason)
 
 
+def abandon_open(warehouse: Warehouse, *, force: bool = False) -> int | None:
+    """Give up, and undo, the open candidate of a shell or of a holder that is gone. Returns its number, None without.
+
+    Raises HeldError, unless `force`, where it is that of a DAG run or of a process that lives.
+    """
+    with _transaction(warehouse, "abandon") as connection, connection.cursor() as cursor:
+        live, candidate = _lock_state(connection)
+        if candidate is None:
+            return None
+        cursor.execute(
+            "select not has_session and starts_with(holder, %s) from ops.publications where publication_id = %s",
+            (SHELL_HOLDER, candidate),
+        )
+        is_left_by_shell = cursor.fetchone() == (True,)
+        if not (force or is_left_by_shell):
+            _raise_if_alive(connection, candidate)
+        _close(connection, candidate, "abandoned", "given up by hand")
+        cursor.execute("select ops.undo_newer_than(%s)", (live,))
+        return candidate
+
+
+def is_open(warehouse: Warehouse, candidate_id: int) -> bool:
+    """Whether this is still the open candidate."""
+    with _transaction(warehouse, "look at the candidate") as connection:
+        return bool(
+            fetch_all(connection, "select candidate_publication = %s from ops.publication_state", (candidate_id,))[0][0]
+        )
+
+
 def rollback(warehouse: Warehouse, to: int | None = None, *, dry_run: bool = False) -> tuple[int, int]:
     """Show an earlier kept publication again (default: the one before). Returns the numbers (was live, is live).
 
     The publications after it are rolled back for good: the next build goes forward from here under a new number.
-    Raises HeldError while a build is going on, MessageTrackingError where the publication is not kept.
+    With `dry_run` nothing changes. Raises HeldError while a build is going on, MessageTrackingError where the
+    publication is not kept or is live already.
     """
     with _transaction(warehouse, "rollback") as connection, connection.cursor() as cursor:
         live, candidate = _lock_state(connection)
         if candidate is not None:
             _raise_if_alive(connection, candidate)
+        target = _kept_before(connection, live, to)
+        if dry_run:
+            return live, target
+        if candidate is not None:
             _close(connection, candidate, "abandoned", "its holder is gone")
             cursor.execute("select ops.undo_newer_than(%s)", (live,))
+        cursor.execute("update ops.publication_state set live_publication = %s", (target,))
         cursor.execute(
             """
-            select max(publication_id) from ops.publications
-            where
-                is_kept and status = 'published'
-                and publication_id < %s
-                and publication_id = coalesce(%s, publication_id)
+            update ops.publications set status = 'rolled_back', is_kept = false
+            where status = 'published' and publication_id > %s
             """,
-            (live, to),
+            (target,),
         )
-        row = cursor.fetchone()
-        if row is None or row[0] is None:
-            wanted = f"Publication {to}" if to is not None else f"A publication before the live one ({live})"
-            raise MessageTrackingError(
-                f"{wanted} cannot be shown: none is kept.",
-                "`message-tracking status` and marts.publications say which are.",
-            )
-        if not dry_run:
-            cursor.execute("update ops.publication_state set live_publication = %s", (row[0],))
-            cursor.execute(
-                """
-                update ops.publications set status = 'rolled_back', is_kept = false
-                where status = 'published' and publication_id > %s
-                """,
-                (row[0],),
-            )
-        return live, row[0]
+        return live, target
+
+
+def _kept_before(connection: Connection, live: int, wanted: int | None) -> int:
+    """Find the kept publication before the live one that is wanted (None: the newest)."""
+    if wanted == live != 0:
+        raise MessageTrackingError(
+            f"Publication {wanted} is already live.",
+            "Nothing was changed; `message-tracking status` says what is kept.",
+        )
+    found: int | None = fetch_all(
+        connection,
+        """
+        select max(publication_id) from ops.publications
+        where
+            is_kept and status = 'published'
+            and publication_id < %s
+            and publication_id = coalesce(%s, publication_id)
+        """,
+        (live, wanted),
+    )[0][0]
+    if found is None:
+        name = f"Publication {wanted}" if wanted is not None else f"A publication before the live one ({live})"
+        raise MessageTrackingError(
+            f"{name} cannot be shown: none is kept.", "`message-tracking status` and marts.publications say which are."
+        )
+    return found
+
+
+def shell_holder() -> str:
+    """Name who builds by hand on this machine."""
+    return f"{SHELL_HOLDER}{socket.gethostname()}"
 
 
 @contextmanager
@@ -235,16 +315,23 @@ def _candidate_of(connection: Connection, candidate: int, holder: str) -> Candid
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select holder, publication_id, from_position, to_position, is_full
-            from ops.publications where publication_id = %s
+            select publication_id, from_position, to_position, is_full
+            from ops.publications where publication_id = %s and holder = %s
             """,
-            (candidate,),
+            (candidate, holder),
         )
         row = cursor.fetchone()
-    if row is not None and row[0] == holder:
-        return Candidate(*row[1:])
+    if row is not None:
+        return Candidate(*row)
     _raise_if_alive(connection, candidate)
     return None
+
+
+def _keep_by_session(session: Connection, candidate: int) -> None:
+    """Show everybody that the holder lives for as long as this session does. HeldError where another one does so."""
+    # The lock outlasts the transaction, so whoever sees the candidate finds it.
+    if not fetch_all(session, "select pg_try_advisory_lock(%s, %s)", (_HOLDER_LOCK, candidate))[0][0]:
+        raise _held(session, candidate)
 
 
 def _raise_if_alive(connection: Connection, candidate: int) -> None:
@@ -252,14 +339,18 @@ def _raise_if_alive(connection: Connection, candidate: int) -> None:
         cursor.execute(
             """
             select case
-                when holder_pid is null then lease_until > clock_timestamp()
-                else exists (
-                    select from pg_stat_activity where pid = holder_pid and backend_start = holder_started_at
+                when has_session then exists (
+                    select from pg_locks
+                    where
+                        locktype = 'advisory' and granted
+                        and database = (select oid from pg_database where datname = current_database())
+                        and (classid::bigint, objid::bigint, objsubid) = (%s, publication_id, 2)
                 )
+                else lease_until > clock_timestamp()
             end
             from ops.publications where publication_id = %s
             """,
-            (candidate,),
+            (_HOLDER_LOCK, candidate),
         )
         row = cursor.fetchone()
     if row is not None and row[0]:
@@ -269,14 +360,23 @@ def _raise_if_alive(connection: Connection, candidate: int) -> None:
 def _held(connection: Connection, candidate: int | None) -> HeldError:
     with connection.cursor() as cursor:
         cursor.execute(
-            "select holder, opened_at, lease_until from ops.publications where publication_id = %s", (candidate,)
+            "select holder, opened_at, has_session, lease_until from ops.publications where publication_id = %s",
+            (candidate,),
         )
         row = cursor.fetchone()
     if row is None:
         return HeldError("Another session is opening or publishing a candidate.", "Try again in a moment.")
+    holder, opened_at, has_session, lease_until = row
+    if has_session:
+        hint = "Wait for it: the candidate is free when that process ends."
+    else:
+        verb = "message-tracking abandon" + ("" if holder.startswith(SHELL_HOLDER) else " --force")
+        hint = (
+            f"Wait for it, or if it died: its lease ends at {lease_until:%H:%M:%S} UTC unless it is renewed, "
+            f"and `{verb}` gives it up at once."
+        )
     return HeldError(
-        f"A build is going on: {row[0]} has held candidate {candidate} since {row[1]:%Y-%m-%d %H:%M:%S} UTC.",
-        f"Wait for it, or if it died: its lease ends at {row[2]:%H:%M:%S} UTC unless it is renewed.",
+        f"A build is going on: {holder} has held candidate {candidate} since {opened_at:%Y-%m-%d %H:%M:%S} UTC.", hint
     )
 
 
@@ -303,7 +403,8 @@ def _end_candidate(warehouse: Warehouse, candidate_id: int, status: str, verdict
 def _publication(connection: Connection, publication_id: int) -> Publication:
     with connection.cursor() as cursor:
         cursor.execute(
-            "select publication_id, event_count from ops.publications where publication_id = %s", (publication_id,)
+            "select publication_id, event_count, is_full from ops.publications where publication_id = %s",
+            (publication_id,),
         )
         row = cursor.fetchone()
     assert row is not None  # noqa: S101  (the caller has just read or written it)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import psycopg2
 from psycopg2.extensions import connection, cursor
@@ -59,7 +59,8 @@ class Warehouse:
             "MESSAGE_TRACKING_DBT_PORT": str(parts.port or 5432),
             "MESSAGE_TRACKING_DBT_USER": unquote(parts.username or ""),
             "MESSAGE_TRACKING_DBT_PASSWORD": unquote(parts.password or ""),
-            "MESSAGE_TRACKING_DBT_DATABASE": parts.path.strip("/"),
+            "MESSAGE_TRACKING_DBT_DATABASE": unquote(parts.path.strip("/")),
+            "MESSAGE_TRACKING_DBT_SSLMODE": dict(parse_qsl(parts.query)).get("sslmode", "prefer"),
         }
 
 

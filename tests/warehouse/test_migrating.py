@@ -42,21 +42,6 @@ def own_migrations(settings, tmp_path):
     return replace(settings, project=tmp_path / "project")
 
 
-@pytest.fixture
-def administrator(url_of):
-    return lambda *statements: execute(url_of("postgres"), *statements)
-
-
-@pytest.fixture
-def stranger(database, administrator, url_of):
-    """The URL of a login without any rights; another administrator's server has such."""
-    name = f"stranger_{database}"
-    administrator(f"create role {name} login password 'secret'")
-    rest = url_of("postgres").rpartition("@")[2]
-    yield f"postgresql://{name}:secret@{rest}"
-    administrator(f"drop owned by {name}", f"drop role {name}")
-
-
 def fetch_all_of(url, statement):
     with closing(psycopg2.connect(url)) as connection:
         return fetch_all(connection, statement)
@@ -172,6 +157,40 @@ def test_a_login_that_may_not_is_told_what_an_administrator_has_to_run(warehouse
         migrate(Warehouse(stranger), settings, dry_run=True)
     with pytest.raises(MessageTrackingError, match="message-tracking migrate"):
         Warehouse(stranger).connect()
+
+
+def may_make_temporary_tables(url, role="public"):
+    return fetch_all_of(url, f"select has_database_privilege('{role}', current_database(), 'temporary')") == [(True,)]
+
+
+def test_only_the_pipeline_may_make_temporary_tables(warehouse, settings):
+    assert may_make_temporary_tables(warehouse.url)
+    migrate(warehouse, settings)
+    assert not may_make_temporary_tables(warehouse.url)
+    assert may_make_temporary_tables(warehouse.url, "tracking_pipeline")
+
+
+def test_a_login_that_does_not_own_the_database_says_who_may_make_temporary_tables(
+    empty, settings, stranger, administrator, database
+):
+    """The database is somebody else's, who lets the pipeline only make schemas there."""
+    name = stranger.split("/")[2].split(":")[0]
+    administrator(
+        f"grant tracking_pipeline to {name}",
+        f"alter database {database} owner to postgres",
+        f"grant create on database {database} to tracking_pipeline",
+    )
+    said = []
+    assert migrate(Warehouse(stranger), settings, progress=said.append) == ALL
+    (told,) = [line for line in said if "revoke temporary" in line]
+    statements = told.partition("this: ")[2]
+    assert may_make_temporary_tables(empty.url)
+    administrator(*filter(None, statements.split(";")))
+    assert not may_make_temporary_tables(empty.url)
+    assert may_make_temporary_tables(empty.url, "tracking_pipeline")
+    said.clear()
+    migrate(Warehouse(stranger), settings, progress=said.append)
+    assert said == []
 
 
 def test_the_roles_are_made_where_they_are_missing(new_home, settings):

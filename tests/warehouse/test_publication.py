@@ -1,5 +1,7 @@
 """Candidates and publications: what readers see, and what is left when something fails."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 
@@ -8,7 +10,7 @@ import pytest
 
 from message_tracking.building import build
 from message_tracking.errors import HeldError, MessageTrackingError, RefusedError
-from message_tracking.pipeline import be_quiet
+from message_tracking.pipeline import be_quiet, publish_what_is_new
 from message_tracking.publication import abandon, open_candidate, publish, rollback
 from message_tracking.validation.gate import validate
 from message_tracking.warehouse import fetch_all
@@ -208,3 +210,114 @@ def test_a_holder_that_died_blocks_nobody(pipeline, described, warehouse):
     assert open_candidate(warehouse, "third holder").publication_id > theirs.publication_id
     with pytest.raises(MessageTrackingError, match="is not the open one"):
         build(warehouse, pipeline.settings, theirs.publication_id, be_quiet)
+
+
+def test_a_login_that_sees_no_other_sessions_still_sees_that_a_holder_lives(pipeline, described, shared_warehouse):
+    pipeline.load()
+    with closing(shared_warehouse.connect("holder")) as session:
+        mine = open_candidate(shared_warehouse, "first holder", session=session)
+        with pytest.raises(HeldError, match=r"first holder(.|\n)*when that process ends"):
+            open_candidate(shared_warehouse, "second holder")
+        with pytest.raises(HeldError), closing(shared_warehouse.connect("same name")) as other:
+            open_candidate(shared_warehouse, "first holder", session=other)
+        assert open_candidate(shared_warehouse, "first holder", session=session) == mine
+    assert open_candidate(shared_warehouse, "second holder").publication_id > mine.publication_id
+
+
+def test_a_full_build_is_no_going_on_with_another_one(pipeline, described, warehouse, connection):
+    pipeline.load()
+    partial = open_candidate(warehouse, "holder")
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            """
+            create table mart_store.left_over (valid_from integer, valid_to integer);
+            insert into mart_store.left_over values (%s, 2147483647)
+            """,
+            (partial.publication_id,),
+        )
+    full = open_candidate(warehouse, "holder", full=True)
+    assert full.is_full
+    assert full.publication_id > partial.publication_id
+    assert stored(connection) == {"left_over": []}
+    states = fetch_all(connection, "select status, event_count from ops.publications order by publication_id")
+    assert states == [("abandoned", 5), ("open", 5)]
+    # What is computed anew has what is new in it.
+    assert open_candidate(warehouse, "holder") == full
+    assert open_candidate(warehouse, "holder", full=True) == full
+
+
+def test_a_dry_rollback_changes_nothing(pipeline, described, warehouse, connection):
+    first = pipeline.run()
+    described.write_log([*FIRST, *SECOND])
+    second = pipeline.run()
+    with pytest.raises(MessageTrackingError, match=f"Publication {second.publication_id} is already live"):
+        rollback(warehouse, second.publication_id)
+    open_candidate(warehouse, "dead holder", full=True, lease=timedelta(0))
+    records = "select state::text from ops.publication_state as state union all select each::text from ops.publications as each"
+    before = sorted(fetch_all(connection, records))
+    numbers = (second.publication_id, first.publication_id)
+    assert rollback(warehouse, dry_run=True) == numbers
+    connection.rollback()
+    assert sorted(fetch_all(connection, records)) == before
+    assert rollback(warehouse) == numbers
+
+
+def test_what_was_published_is_reported_so_although_old_versions_cannot_be_deleted_yet(
+    pipeline, described, warehouse, connection
+):
+    pipeline.load()
+    candidate = open_candidate(warehouse, "test")
+    build(warehouse, pipeline.settings, candidate.publication_id, be_quiet)
+    validate(warehouse, pipeline.settings, candidate.publication_id, be_quiet)
+    lock = "select from ops.publication_state for update"
+    with (
+        closing(warehouse.connect("before")) as before,
+        closing(warehouse.connect("after")) as after,
+        ThreadPoolExecutor() as threads,
+    ):
+        fetch_all(before, lock)
+        published = threads.submit(publish, warehouse, pipeline.settings, candidate.publication_id)
+        wait_until_waiting(connection, "publish")
+        queued = threads.submit(fetch_all, after, lock)
+        wait_until_waiting(connection, "after")
+        before.rollback()
+        queued.result()
+        assert published.result().publication_id == candidate.publication_id
+    assert fetch_all(connection, "select live_publication from ops.publication_state") == [(candidate.publication_id,)]
+
+
+def wait_until_waiting(connection, application_name):
+    """Wait until a session of this name waits for a lock."""
+    waiting = "select from pg_stat_activity where application_name = %s and wait_event_type = 'Lock' and datname = current_database()"
+    for _ in range(200):
+        connection.rollback()
+        if fetch_all(connection, waiting, (application_name,)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{application_name} never waited for a lock")
+
+
+@pytest.mark.parametrize("moment", ["Build candidate", "suite deliveries"])
+def test_a_build_whose_candidate_is_taken_says_so(pipeline, described, warehouse, moment):
+    pipeline.load()
+
+    def take(said):
+        if moment in said:
+            abandon(warehouse, 1, "taken by the test")
+
+    with pytest.raises(HeldError, match="Candidate 1 is no longer open"):
+        publish_what_is_new(warehouse, pipeline.settings, report=take, detail=take)
+
+
+def test_a_full_build_does_not_call_all_events_new(pipeline, described, connection):
+    pipeline.run()
+    assert pipeline.lines[-1] == "Published 1 with 5 new events."
+    pipeline.publish(full=True)
+    assert pipeline.lines[-1] == "Published 2, computed anew from all 5 events."
+
+
+def test_a_refused_candidate_tells_how_many_events_it_took_in(pipeline, described, connection):
+    described.write_log([line(10 + n, 201, 1000, 2001, n) for n in range(50)])
+    with pytest.raises(RefusedError):
+        pipeline.run()
+    assert fetch_all(connection, "select status, event_count from ops.publications") == [("refused", 50)]

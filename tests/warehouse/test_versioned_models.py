@@ -62,13 +62,32 @@ def test_a_new_column_is_computed_for_all_rows_and_keeps_dependent_views(
         "      - name: rank\n",
         "      - {name: is_clicked, data_type: boolean, description: Whether anyone clicked.}\n      - name: rank\n",
     )
-    landing.write_export(
-        "recipients", "recipient_id,first_name,last_name,email,email_format,modified_at", ["1,Ada,L,a@b.example,2,"]
-    )
-    pipeline.load()
-    with pytest.raises(MessageTrackingError, match="message-tracking run --full"):
-        pipeline.publish()
-    assert pipeline.publish(full=True) is not None
+    assert pipeline.publish().is_full
     reader = connect_as("bi_reader")
     assert fetch_all(reader, "select count(*) from marts.url_clicks where is_clicked is null") == [(0,)]
     assert fetch_all(reader, "select count(*) > 0 from public.analysts_view") == [(True,)]
+    assert pipeline.publish() is None
+
+
+def test_a_changed_seed_changes_all_deliveries(pipeline, landing, golden, changed_project, connection):
+    landing.copy(golden("second-case"))
+    pipeline.run()
+    errors = "select sum(error_count) from marts.deliveries"
+    assert fetch_all(connection, errors)[0][0] > 0
+    changed_project("../../seeds/message_statuses.csv", "2,Failed,false,true,false", "2,Failed,false,false,false")
+    assert pipeline.publish().is_full
+    connection.rollback()
+    assert fetch_all(connection, errors) == [(0,)]
+
+
+def test_a_column_of_another_type_is_refused(pipeline, landing, golden, changed_project):
+    landing.copy(golden("second-case"))
+    pipeline.run()
+    changed_project("click_stream/url_clicks.sql", "::integer as rank", "::bigint as rank")
+    changed_project(
+        "click_stream/_click_stream__models.yml",
+        "      - name: rank\n        data_type: integer",
+        "      - name: rank\n        data_type: bigint",
+    )
+    with pytest.raises(MessageTrackingError, match="rank is integer and the model gives bigint"):
+        pipeline.publish()

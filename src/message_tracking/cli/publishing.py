@@ -1,6 +1,4 @@
-"""Verbs that build, judge, publish and look: build, validate, publish, rollback, run, status."""
-
-import socket
+"""Verbs that build, judge, publish and look: build, validate, publish, abandon, rollback, run, status."""
 
 import click
 
@@ -44,10 +42,12 @@ def run(full: bool, verbose: bool) -> None:
 @full_option
 @verbose_option
 def build(full: bool, verbose: bool) -> None:
-    """Build a candidate with dbt and leave it open for `validate` and `publish`."""
+    """Build a candidate with dbt and leave it open for `validate` and `publish`, or for `abandon`."""
     settings = Settings.from_environment()
     warehouse = open_warehouse(settings)
-    candidate = publication.open_candidate(warehouse, _holder(), full=full)
+    candidate = publication.open_candidate(
+        warehouse, publication.shell_holder(), full=full, project=building.project_digest(settings)
+    )
     if candidate is None:
         click.echo("Nothing new since the live publication: nothing to build.")
         return
@@ -73,7 +73,18 @@ def publish() -> None:
     settings = Settings.from_environment()
     warehouse = open_warehouse(settings)
     published = publication.publish(warehouse, settings, _open_candidate_id(warehouse))
-    click.echo(f"Published {published.publication_id} with {published.event_count} new events.")
+    click.echo(published.report())
+
+
+@click.command()
+@click.option("--force", is_flag=True, help="Also that of a DAG run or of a `run` that is going on.")
+def abandon(force: bool) -> None:
+    """Give up and undo the open candidate of `build`, or of a run that died. Readers notice nothing."""
+    abandoned = publication.abandon_open(open_warehouse(Settings.from_environment()), force=force)
+    if abandoned is None:
+        click.echo("No candidate is open: nothing to abandon.")
+    else:
+        click.echo(f"Abandoned candidate {abandoned} and undid it.")
 
 
 @click.command()
@@ -91,11 +102,7 @@ def status() -> None:
     click.echo(status_report(open_warehouse(Settings.from_environment())))
 
 
-VERBS = (run, build, validate, publish, rollback, status)
-
-
-def _holder() -> str:
-    return f"message-tracking on {socket.gethostname()}"
+VERBS = (run, build, validate, publish, abandon, rollback, status)
 
 
 def _open_candidate_id(warehouse: Warehouse) -> int:

@@ -182,5 +182,7 @@ def _holder(connection: Connection, key: int) -> str:
     )
     if not found:
         return "a session that has just ended"
-    application, pid, since = found[0]
-    return f"{application or 'an unnamed session'} (server process {pid}, since {since:%Y-%m-%d %H:%M:%S} UTC)"
+    application, pid, started_at = found[0]
+    # The server tells a session's start only to its own role and those that monitor.
+    since = f"{started_at:%Y-%m-%d %H:%M:%S} UTC" if started_at else "an unknown time"
+    return f"{application or 'an unnamed session'} (server process {pid}, since {since})"

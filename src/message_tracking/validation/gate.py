@@ -1,6 +1,5 @@
 """Run every suite and the dbt tests on the open candidate and record each result in ops, with all failing keys."""
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from message_tracking.building import Report, run_dbt
+from message_tracking.building import Report, nodes_without_result, read_manifest, run_dbt
 from message_tracking.errors import HeldError
 from message_tracking.settings import Settings
 from message_tracking.validation.verdict import DBT_SUITE, Verdict, read_verdict
@@ -16,10 +15,12 @@ from message_tracking.warehouse import PIPELINE_ROLE, Connection, Cursor, Wareho
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
+DBT_TEST_COMMAND = ("test", "--exclude-resource-type", "unit_test")
+
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One verdict of one check. Keys are given as rows, or as a query of this project that gives them."""
+    """One verdict of one check; `key_query`, a query of this project, gives the keys of all failing rows."""
 
     relation: str
     check: str
@@ -27,7 +28,6 @@ class CheckResult:
     is_success: bool
     failing_count: int
     message: str
-    keys: tuple[dict[str, Any], ...] = ()
     key_query: str | None = None
 
 
@@ -38,7 +38,7 @@ def validate(warehouse: Warehouse, settings: Settings, candidate_id: int, report
     """
     connection = warehouse.connect("validate")
     try:
-        records = Records(connection, candidate_id, _newest_build(connection, candidate_id))
+        records = Records(connection, candidate_id, _build_count(connection, candidate_id))
         report("dbt tests")
         records.add(DBT_SUITE, datetime.now(UTC), _run_dbt_tests(warehouse, settings, candidate_id, report))
         _run_suites(records, warehouse, settings, report)
@@ -47,7 +47,7 @@ def validate(warehouse: Warehouse, settings: Settings, candidate_id: int, report
         connection.close()
 
 
-def _newest_build(connection: Connection, candidate_id: int) -> int:
+def _build_count(connection: Connection, candidate_id: int) -> int:
     with connection, connection.cursor() as cursor:
         cursor.execute("select candidate_publication from ops.publication_state")
         row = cursor.fetchone()
@@ -56,18 +56,18 @@ def _newest_build(connection: Connection, candidate_id: int) -> int:
                 f"Candidate {candidate_id} is not the open one, so it cannot be judged.",
                 "Open one with `message-tracking build`, or run the whole pipeline.",
             )
-        cursor.execute(
-            "select coalesce(max(build_id), 0) from ops.model_builds where publication_id = %s", (candidate_id,)
-        )
+        cursor.execute("select count(*) from ops.model_builds where publication_id = %s", (candidate_id,))
         return int((cursor.fetchone() or (0,))[0])
 
 
 def _run_dbt_tests(warehouse: Warehouse, settings: Settings, candidate_id: int, report: Report) -> list[CheckResult]:
-    results = run_dbt(
-        warehouse, settings, ["test", "--quiet", "--exclude-resource-type", "unit_test"], candidate_id, report
-    )
-    manifest = json.loads((settings.home / "dbt" / "target" / "manifest.json").read_text())
-    return [_dbt_result(result, manifest["nodes"][result["unique_id"]]) for result in results]
+    results = run_dbt(warehouse, settings, DBT_TEST_COMMAND, candidate_id, report)
+    nodes = read_manifest(settings)["nodes"]
+    missing = [
+        {"unique_id": test, "status": "missing", "message": "dbt recorded no result of it"}
+        for test in nodes_without_result(settings, results, {"test"})
+    ]
+    return [_dbt_result(result, nodes[result["unique_id"]]) for result in [*results, *missing]]
 
 
 def _dbt_result(result: dict[str, Any], node: dict[str, Any]) -> CheckResult:
@@ -110,9 +110,7 @@ def _run_suites(records: "Records", warehouse: Warehouse, settings: Settings, re
         definition = context.validation_definitions.add(
             gx.ValidationDefinition(name=relation, data=batch, suite=context.suites.add(suite))
         )
-        result = definition.run(
-            result_format={"result_format": "COMPLETE", "unexpected_index_column_names": meta.get("key", [])}
-        )
+        result = definition.run(result_format="SUMMARY")
         checks = [_suite_result(f"{schema}.{relation}", relation, one) for one in result.results]
         records.add(relation, started_at, checks)
     _write_data_docs(context, settings)
@@ -122,11 +120,8 @@ def _suite_result(table: str, relation: str, result: Any) -> CheckResult:
     config = result.expectation_config
     found = result.result or {}
     query = config.kwargs.get("unexpected_rows_query")
-    failed_to_run = (result.exception_info or {}).get("exception_message")
-    if query is not None:
-        failing_count = int(found.get("observed_value") or 0)
-    else:
-        failing_count = int(found.get("unexpected_count") or 0)
+    failed_to_run = _exception_message(result.exception_info or {})
+    failing_count = int(found.get("observed_value") or 0) if query is not None and not failed_to_run else 0
     message = config.description or config.type
     if failed_to_run:
         message = f"{message} It could not be checked: {failed_to_run}"
@@ -137,11 +132,16 @@ def _suite_result(table: str, relation: str, result: Any) -> CheckResult:
         check=(config.meta or {}).get("check", config.type),
         severity="critical" if failed_to_run else str(getattr(config.severity, "value", config.severity)),
         is_success=bool(result.success),
-        failing_count=failing_count if not result.success else 0,
+        failing_count=failing_count,
         message=message,
-        keys=tuple(found.get("unexpected_index_list") or ()),
         key_query=query.replace("{batch}", table) if query and not result.success and not failed_to_run else None,
     )
+
+
+def _exception_message(info: dict[str, Any]) -> str:
+    """Say why a check could not be run, '' where it could: the reason stands at the top or by metric below it."""
+    nested = [info, *(value for value in info.values() if isinstance(value, dict))]
+    return "; ".join(" ".join(str(one["exception_message"]).split()) for one in nested if one.get("exception_message"))
 
 
 def _write_data_docs(context: Any, settings: Settings) -> None:
@@ -167,7 +167,7 @@ class Records:
 
     connection: Connection
     candidate_id: int
-    build_id: int
+    build_count: int
 
     def add(self, suite: str, started_at: datetime, results: Iterable[CheckResult]) -> None:
         """Record a suite that ran to its end, in one transaction."""
@@ -175,11 +175,11 @@ class Records:
             cursor.execute("select ops.hold_candidate(%s)", (self.candidate_id,))
             cursor.execute(
                 """
-                insert into ops.check_runs (publication_id, suite, build_id, started_at)
+                insert into ops.check_runs (publication_id, suite, build_count, started_at)
                 values (%s, %s, %s, %s)
                 returning check_run_id
                 """,
-                (self.candidate_id, suite, self.build_id, started_at),
+                (self.candidate_id, suite, self.build_count, started_at),
             )
             run_id = _returned(cursor)
             for result in results:
@@ -204,10 +204,6 @@ def _add_result(cursor: Cursor, run_id: int, result: CheckResult) -> None:
         ),
     )
     result_id = _returned(cursor)
-    cursor.execute(
-        "insert into ops.failing_keys select %s, jsonb_array_elements(%s)",
-        (result_id, json.dumps(result.keys, default=str)),
-    )
     if result.key_query:
         # The query is one of this project's own checks, not a value from outside.
         key_query = result.key_query.replace("%", "%%")

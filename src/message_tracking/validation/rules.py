@@ -2,13 +2,7 @@
 
 from typing import Literal
 
-from great_expectations.expectations.core import (
-    ExpectColumnValuesToBeUnique,
-    ExpectColumnValuesToNotBeNull,
-    ExpectCompoundColumnsToBeUnique,
-    ExpectTableColumnsToMatchSet,
-    UnexpectedRowsExpectation,
-)
+from great_expectations.expectations.core import ExpectTableColumnsToMatchSet, UnexpectedRowsExpectation
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 
@@ -27,25 +21,12 @@ def structure(*columns: str) -> Expectation:
 
 
 def grain(*columns: str) -> Expectation:
-    """No two rows have the same key."""
-    meta = {"check": "grain"}
-    description = f"One row per {', '.join(columns)}."
-    if len(columns) == 1:
-        return ExpectColumnValuesToBeUnique(
-            column=columns[0], severity=FailureSeverity.CRITICAL, meta=meta, description=description
-        )
-    return ExpectCompoundColumnsToBeUnique(
-        column_list=list(columns), severity=FailureSeverity.CRITICAL, meta=meta, description=description
-    )
-
-
-def known(column: str) -> Expectation:
-    """The column is never null."""
-    return ExpectColumnValuesToNotBeNull(
-        column=column,
-        severity=FailureSeverity.CRITICAL,
-        meta={"check": f"{column}_known"},
-        description=f"{column} is never null.",
+    """No two rows have the same key. Written as a query, because the failing keys are wanted, all of them."""
+    names = ", ".join(columns)
+    return never(
+        f"grain_{'_'.join(columns)}",
+        f"One row per {names}.",
+        f"select {names}, count(*) as row_count from {{batch}} group by {names} having count(*) > 1",  # noqa: S608
     )
 
 

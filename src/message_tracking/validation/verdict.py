@@ -84,7 +84,7 @@ def read_verdict(connection: Connection, settings: Settings, candidate_id: int) 
             select runs.suite, max(runs.check_run_id)
             from ops.check_runs as runs
             where runs.publication_id = %s
-            and runs.build_id = (select max(build_id) from ops.model_builds where publication_id = %s)
+            and runs.build_count = (select count(*) from ops.model_builds where publication_id = %s)
             and exists (select from ops.check_results as results where results.check_run_id = runs.check_run_id)
             group by runs.suite
             """,
@@ -93,7 +93,7 @@ def read_verdict(connection: Connection, settings: Settings, candidate_id: int) 
     )
     suites = expected_suites(settings)
     missing = [suite for suite in suites if suite not in runs]
-    missing += [f"build of {model}" for model in _models_not_built(connection, candidate_id)]
+    missing += [f"build of {model}" for model in _models_not_built(connection, settings, candidate_id)]
     results = fetch_all(
         connection,
         """
@@ -122,17 +122,19 @@ def _finding(row: tuple[Any, ...]) -> Finding:
     return Finding(relation, check, severity, message, failing_count, tuple(keys))
 
 
-def _models_not_built(connection: Connection, candidate_id: int) -> list[str]:
+def _models_not_built(connection: Connection, settings: Settings, candidate_id: int) -> list[str]:
+    """Name the versioned models of the project that this candidate has not built; a store may outlive its model."""
+    models = [path.stem for path in (settings.dbt_project / "models").rglob("*.sql")]
     return [
         row[0]
         for row in fetch_all(
             connection,
             """
             select relname::text from pg_class
-            where relnamespace = 'mart_store'::regnamespace and relkind = 'r'
+            where relnamespace = 'mart_store'::regnamespace and relkind = 'r' and relname::text = any (%s)
             and relname::text not in (select model from ops.model_builds where publication_id = %s)
             order by relname
             """,
-            (candidate_id,),
+            (models, candidate_id),
         )
     ]

@@ -503,6 +503,17 @@ def test_a_second_load_of_the_same_server_is_told_who_loads(landing):
     assert landing.load().line_count == 0
 
 
+def test_a_login_that_sees_no_other_sessions_is_told_what_it_can_see_of_who_loads(landing, shared_warehouse):
+    landing.warehouse = shared_warehouse
+    landing.write(log_text(range(10)))
+
+    def try_again(_: int) -> None:
+        with pytest.raises(HeldError, match=r"is held by message-tracking load .*, since an unknown time\)"):
+            landing.load()
+
+    assert landing.load(progress=try_again).accepted == 10
+
+
 def test_progress_adds_up_to_the_files_sizes(landing):
     sizes = [
         landing.write(log_text(range(n * 1000, n * 1000 + 50)), f"0x000000000000{n:04d}.log{suffix}").stat().st_size

@@ -88,7 +88,8 @@ select
     operating_system,
     device,
     trim_scale(extract(epoch from occurred_at - sent_at)) as seconds_since_sent,
-    case when amount_text ~ '^[0-9]{1,15}(\.[0-9]+)?$' then trim_scale(amount_text::numeric) end as transaction_amount,
+    -- numeric holds 16 383 digits after the point; a log line may have more.
+    case when amount_text ~ '^[0-9]{1,15}(\.[0-9]+)?$' then trim_scale(left(amount_text, 16000)::numeric) end as transaction_amount,
     case when article_text ~ '^[0-9]{1,9}$' then article_text::integer end as article_count,
     is_known_delivery,
     is_known_message,
