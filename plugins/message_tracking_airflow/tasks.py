@@ -4,7 +4,6 @@ What is heavy to import is imported within the task: Airflow reads this file eac
 """
 
 import logging
-import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -144,10 +143,9 @@ def holder(run_id: str) -> str:
 
 
 def _read_sources() -> "Sources":
-    from message_tracking.sources import read_sources  # noqa: PLC0415
+    from message_tracking.sources import configured_sources  # noqa: PLC0415
 
-    settings = Settings.from_environment()
-    return read_sources(settings.sources_file, {**os.environ, "MESSAGE_TRACKING_HOME": str(settings.home)})
+    return configured_sources(Settings.from_environment())
 
 
 def _announce(warehouse: Warehouse, summary: "LoadSummary") -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A landing folder that tests fill with real files, and the whole pipeline over it."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -14,7 +13,7 @@ from message_tracking.loading.tracking_logs import load_tracking_logs
 from message_tracking.pipeline import publish_what_is_new
 from message_tracking.publication import Publication
 from message_tracking.settings import Settings
-from message_tracking.sources import Sources, read_sources
+from message_tracking.sources import Sources, configured_sources
 from message_tracking.warehouse import Warehouse
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -80,8 +79,7 @@ class Pipeline:
     @property
     def sources(self) -> Sources:
         """What the test's sources file names."""
-        environment = {**os.environ, "MESSAGE_TRACKING_HOME": str(self.settings.home)}
-        return read_sources(self.settings.sources_file, environment)
+        return configured_sources(self.settings)
 
     def load(self) -> list[LoadSummary]:
         """Load all reference data and logs."""
