@@ -28,6 +28,9 @@ SUITE = ExpectationSuite(
             "reactivity_rate",
             "distinct_click_rate",
             "cumulated_click_rate",
+            "platform_reactivity_rate",
+            "platform_distinct_click_rate",
+            "platform_cumulated_click_rate",
         ),
         grain("delivery_id"),
         never(
@@ -91,6 +94,48 @@ SUITE = ExpectationSuite(
                 or rows.opt_out_click_count <> coalesce(links.opt_out_count, 0)
                 or rows.mirror_page_click_count <> coalesce(links.mirror_page_count, 0)
                 or rows.visited_page_count <> coalesce(links.page_count, 0)
+            """,
+        ),
+        never(
+            "recipients_are_in_the_engagement",
+            "Recipients who clicked, opens and clicks are those of the messages; message 0 is nobody, but its events count.",
+            """
+            select rows.delivery_id
+            from {batch} as rows
+            left join (
+                select
+                    delivery_id,
+                    count(*) filter (where has_clicked) as recipient_click_count,
+                    sum(open_count) as total_open_count,
+                    sum(click_count) as total_click_count
+                from audit.message_engagement group by delivery_id
+            ) as messages on rows.delivery_id = messages.delivery_id
+            left join (
+                select
+                    delivery_id,
+                    count(*) filter (where event_type = 'open') as total_open_count,
+                    count(*) filter (where event_type = 'click') as total_click_count
+                from audit.tracking_events where is_counted and message_id = 0 group by delivery_id
+            ) as nobody on rows.delivery_id = nobody.delivery_id
+            where
+                rows.recipient_click_count <> coalesce(messages.recipient_click_count, 0)
+                or rows.total_open_count <> coalesce(messages.total_open_count, 0) + coalesce(nobody.total_open_count, 0)
+                or rows.total_click_count <> coalesce(messages.total_click_count, 0) + coalesce(nobody.total_click_count, 0)
+            """,
+        ),
+        never(
+            "platform_averages_are_possible",
+            "No platform average is negative, and without a contact date it is 0 (spec 8.20).",
+            """
+            select rows.delivery_id
+            from {batch} as rows
+            inner join audit.deliveries on rows.delivery_id = deliveries.delivery_id
+            where
+                least(platform_reactivity_rate, platform_distinct_click_rate, platform_cumulated_click_rate) < 0
+                or (
+                    deliveries.contact_at is null
+                    and greatest(platform_reactivity_rate, platform_distinct_click_rate, platform_cumulated_click_rate) > 0
+                )
             """,
         ),
         never(

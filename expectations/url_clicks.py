@@ -2,7 +2,7 @@
 
 from great_expectations import ExpectationSuite
 
-from message_tracking.validation.rules import grain, never, structure
+from message_tracking.validation.rules import grain, never, shares_add_up, structure
 
 SUITE = ExpectationSuite(
     name="url_clicks",
@@ -38,16 +38,7 @@ SUITE = ExpectationSuite(
             where tracked.delivery_id is null or rows.is_row is null
             """,
         ),
-        never(
-            "shares_add_up",
-            "The shares of a delivery add up to 1, or to 0 where nobody clicked.",
-            """
-            select delivery_id, sum(click_share) as share_sum, sum(click_count) as click_count
-            from {batch}
-            group by delivery_id
-            having abs(sum(click_share) - case when sum(click_count) > 0 then 1 else 0 end) > 0.000001
-            """,
-        ),
+        shares_add_up(),
         never(
             "opt_out_links_are_declared",
             "A link that looks like an unsubscription is not typed as an e-mail click (spec 7.16).",

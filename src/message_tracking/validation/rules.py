@@ -35,3 +35,17 @@ def never(check: str, description: str, query: str, severity: Severity = "critic
     return UnexpectedRowsExpectation(
         unexpected_rows_query=query, severity=FailureSeverity(severity), meta={"check": check}, description=description
     )
+
+
+def shares_add_up() -> Expectation:
+    """The `click_share` of a delivery's rows add up to 1, or to 0 where nobody clicked."""
+    return never(
+        "shares_add_up",
+        "The shares of a delivery add up to 1, or to 0 where nobody clicked.",
+        """
+        select delivery_id, sum(click_share) as share_sum, sum(click_count) as click_count
+        from {batch}
+        group by delivery_id
+        having abs(sum(click_share) - case when sum(click_count) > 0 then 1 else 0 end) > 0.000001
+        """,
+    )

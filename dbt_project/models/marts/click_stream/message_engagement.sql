@@ -1,0 +1,75 @@
+{{ config(
+    unique_key=['delivery_id', 'message_id'],
+    indexes=[{'columns': ['recipient_id']}],
+    meta={'scope': {'column': 'delivery_id', 'relation': 'int_deliveries__touched'}}
+) }}
+
+with deliveries as (
+    select * from {{ ref('deliveries') }}
+    where {{ is_touched('delivery_id') }}
+),
+
+-- Message 0 is no message.
+messages as (
+    select * from {{ ref('stg_delivery_data__messages') }}
+    where {{ is_touched('delivery_id') }} and message_id <> 0
+),
+
+tracking_events as (
+    select * from {{ ref('tracking_events') }}
+    where {{ is_touched('delivery_id') }} and message_id <> 0
+),
+
+reactions as (
+    select
+        delivery_id,
+        message_id,
+        min(occurred_at) filter (where is_counted and event_type = 'open') as first_opened_at,
+        max(occurred_at) filter (where is_counted and event_type = 'open') as last_opened_at,
+        count(*) filter (where is_counted and event_type = 'open') as open_count,
+        min(occurred_at) filter (where is_counted and event_type = 'click') as first_clicked_at,
+        max(occurred_at) filter (where is_counted and event_type = 'click') as last_clicked_at,
+        count(*) filter (where is_counted and event_type = 'click') as click_count,
+        count(*) filter (where is_counted and event_type = 'opt_out') as opt_out_count
+    from tracking_events
+    group by delivery_id, message_id
+),
+
+-- Every message that was sent, and every one that reacted: the reference data may not know it, or know it elsewhere.
+engaged as (
+    select
+        coalesce(messages.delivery_id, reactions.delivery_id) as delivery_id,
+        coalesce(messages.message_id, reactions.message_id) as message_id,
+        coalesce(messages.recipient_id, 0) as recipient_id,
+        messages.status,
+        messages.failure_reason,
+        messages.is_seed,
+        reactions.first_opened_at,
+        reactions.last_opened_at,
+        coalesce(reactions.open_count, 0) as open_count,
+        reactions.first_clicked_at,
+        reactions.last_clicked_at,
+        coalesce(reactions.click_count, 0) as click_count,
+        coalesce(reactions.opt_out_count, 0) as opt_out_count
+    from messages
+    full join reactions on messages.delivery_id = reactions.delivery_id and messages.message_id = reactions.message_id
+)
+
+select
+    engaged.delivery_id,
+    engaged.message_id,
+    engaged.recipient_id,
+    engaged.status,
+    engaged.failure_reason,
+    engaged.open_count,
+    engaged.click_count,
+    engaged.is_seed,
+    engaged.open_count > 0 as has_opened,
+    engaged.click_count > 0 as has_clicked,
+    engaged.opt_out_count > 0 as has_opted_out,
+    engaged.first_opened_at,
+    engaged.last_opened_at,
+    engaged.first_clicked_at,
+    engaged.last_clicked_at
+from engaged
+inner join deliveries on engaged.delivery_id = deliveries.delivery_id

@@ -1,0 +1,26 @@
+{{ config(
+    unique_key=['delivery_id', 'category'],
+    meta={'scope': {'column': 'delivery_id', 'relation': 'int_deliveries__touched'}}
+) }}
+
+with url_clicks as (
+    select * from {{ ref('url_clicks') }}
+    where {{ is_touched('delivery_id') }}
+),
+
+added_up as (
+    select
+        delivery_id,
+        category,
+        sum(click_count)::bigint as click_count
+    from url_clicks
+    group by delivery_id, category
+)
+
+select
+    delivery_id,
+    category,
+    click_count,
+    {{ rate('click_count', 'sum(click_count) over (partition by delivery_id)') }} as click_share,
+    (row_number() over (partition by delivery_id order by click_count desc, category collate "C" asc))::integer as rank
+from added_up

@@ -1,0 +1,26 @@
+{{ config(
+    unique_key=['delivery_id', 'label'],
+    meta={'scope': {'column': 'delivery_id', 'relation': 'int_deliveries__touched'}}
+) }}
+
+with url_clicks as (
+    select * from {{ ref('url_clicks') }}
+    where {{ is_touched('delivery_id') }}
+),
+
+added_up as (
+    select
+        delivery_id,
+        label,
+        sum(click_count)::bigint as click_count
+    from url_clicks
+    group by delivery_id, label
+)
+
+select
+    delivery_id,
+    label,
+    click_count,
+    {{ rate('click_count', 'sum(click_count) over (partition by delivery_id)') }} as click_share,
+    (row_number() over (partition by delivery_id order by click_count desc, label collate "C" asc))::integer as rank
+from added_up

@@ -1,0 +1,78 @@
+{{ config(
+    unique_key=['delivery_id', 'series', 'percent'],
+    meta={'scope': {'column': 'delivery_id', 'relation': 'int_deliveries__touched'}}
+) }}
+
+with deliveries as (
+    select * from {{ ref('deliveries') }}
+    where {{ is_touched('delivery_id') }}
+),
+
+tracking_buckets as (
+    select * from {{ ref('tracking_buckets') }}
+    where {{ is_touched('delivery_id') }}
+),
+
+url_clicks as (
+    select * from {{ ref('url_clicks') }}
+    where {{ is_touched('delivery_id') }}
+),
+
+all_series as (
+    select
+        series.series,
+        percents.percent
+    from (values ('opens'), ('clicks'), ('transactions')) as series (series)
+    cross join generate_series(10, 90, 10) as percents (percent)
+),
+
+-- Opens are URL 1; opt-outs and mirror pages are no clicks (spec 4.4).
+typed_buckets as (
+    select
+        tracking_buckets.delivery_id,
+        tracking_buckets.bucket_at,
+        tracking_buckets.event_count,
+        case
+            when tracking_buckets.url_id = 1 then 'opens'
+            when url_clicks.url_type = 1 then 'clicks'
+            when url_clicks.url_type = 5 then 'transactions'
+        end as series
+    from tracking_buckets
+    left join url_clicks on tracking_buckets.delivery_id = url_clicks.delivery_id and tracking_buckets.url_id = url_clicks.url_id
+),
+
+cumulated as (
+    select
+        delivery_id,
+        series,
+        bucket_at,
+        sum(sum(event_count)) over (partition by delivery_id, series order by bucket_at) as reached_count,
+        sum(sum(event_count)) over (partition by delivery_id, series) as total_count
+    from typed_buckets
+    group by delivery_id, series, bucket_at
+),
+
+reached as (
+    select
+        cumulated.delivery_id,
+        all_series.series,
+        all_series.percent,
+        min(cumulated.bucket_at) + interval '5 minutes' as reached_at
+    from cumulated
+    inner join all_series on cumulated.series = all_series.series
+    where cumulated.reached_count * 100 >= cumulated.total_count * all_series.percent
+    group by cumulated.delivery_id, all_series.series, all_series.percent
+)
+
+select
+    deliveries.delivery_id,
+    all_series.series,
+    all_series.percent,
+    trim_scale(extract(epoch from reached.reached_at - deliveries.contact_at)) as seconds_to_percent
+from deliveries
+cross join all_series
+left join reached
+    on
+        deliveries.delivery_id = reached.delivery_id
+        and all_series.series = reached.series
+        and all_series.percent = reached.percent

@@ -1,0 +1,67 @@
+"""Audit of tracking_statistics: 27 rows per delivery, times that only grow, series that the indicators confirm."""
+
+from great_expectations import ExpectationSuite
+
+from message_tracking.validation.rules import grain, never, structure
+
+SUITE = ExpectationSuite(
+    name="tracking_statistics",
+    expectations=[
+        structure("delivery_id", "series", "percent", "seconds_to_percent"),
+        grain("delivery_id", "series", "percent"),
+        never(
+            "every_delivery_has_27_rows",
+            "Each delivery has nine percents of three series.",
+            """
+            select delivery_id, rows.row_count
+            from audit.deliveries
+            full join (select delivery_id, count(*) as row_count from {batch} group by delivery_id) as rows using (delivery_id)
+            where deliveries.label is null or rows.row_count is distinct from 27
+            """,
+        ),
+        never(
+            "later_percents_take_longer",
+            "A higher percent is not reached earlier, and a series has either all of its nine times or none.",
+            """
+            select delivery_id, series, percent
+            from (
+                select
+                    delivery_id,
+                    series,
+                    percent,
+                    seconds_to_percent,
+                    lag(seconds_to_percent) over percents as earlier_seconds,
+                    row_number() over percents as place
+                from {batch}
+                window percents as (partition by delivery_id, series order by percent)
+            ) as compared
+            where
+                place > 1
+                and (
+                    seconds_to_percent < earlier_seconds
+                    or (seconds_to_percent is null) <> (earlier_seconds is null)
+                )
+            """,
+        ),
+        never(
+            "series_are_in_the_indicators",
+            "A series has times exactly where the delivery has such events and a contact date.",
+            """
+            select rows.delivery_id, rows.series
+            from {batch} as rows
+            inner join audit.delivery_indicators as indicators on rows.delivery_id = indicators.delivery_id
+            inner join audit.deliveries on rows.delivery_id = deliveries.delivery_id
+            where
+                rows.percent = 90
+                and (rows.seconds_to_percent is not null) <> (
+                    deliveries.contact_at is not null
+                    and case rows.series
+                        when 'opens' then indicators.total_open_count
+                        when 'clicks' then indicators.total_click_count
+                        else indicators.transaction_count
+                    end > 0
+                )
+            """,
+        ),
+    ],
+)
