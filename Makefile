@@ -40,6 +40,10 @@ format: setup-dev ## Put code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: metrics
+metrics: setup ## Write docs/metrics.md anew from the descriptions of the dbt models
+	$(BIN)/message-tracking metrics > docs/metrics.md
+
 .PHONY: lock
 lock: setup ## Write the requirements*.txt anew from the requirements*.in
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-setup.in -o requirements-setup.txt

@@ -101,7 +101,7 @@
     {% if not is_complete(store, names) and not is_full_build() %}
         {{ exceptions.raise_compiler_error(
             this.identifier ~ " is new or has new columns, so all of its rows must be computed once: "
-            ~ "run `message-tracking run --full`."
+            ~ "run `message-tracking recompute`."
         ) }}
     {% endif %}
     {% if not existing %}

@@ -14,6 +14,7 @@ from message_tracking.publication import (
     Candidate,
     Publication,
     abandon,
+    changed_rows,
     is_open,
     open_candidate,
     publish,
@@ -43,22 +44,63 @@ def publish_what_is_new(
             return None
         if candidate.is_full:
             report("Everything is computed anew.")
-        with _losing_it_is_held(warehouse, candidate):
-            with _step(f"Build candidate {candidate.publication_id}", report):
-                build(warehouse, settings, candidate.publication_id, detail)
-            with _step(f"Judge candidate {candidate.publication_id}", report):
-                verdict = validate(warehouse, settings, candidate.publication_id, detail)
-        report(verdict.report())
-        if not verdict.is_publishable:
-            refuse(warehouse, candidate.publication_id, verdict.summary())
-            raise RefusedError(
-                f"Candidate {candidate.publication_id} was refused and undone.",
-                "Readers keep the last publication. docs/runbooks/refused_candidate.md says how to go on.",
-            )
-        with _step(f"Publish {candidate.publication_id}", report):
-            publication = publish(warehouse, settings, candidate.publication_id)
-        report(publication.report())
-        return publication
+        _build_and_judge(warehouse, settings, candidate, report, detail)
+        return _publish(warehouse, settings, candidate, report)
+
+
+def recompute_everything(
+    warehouse: Warehouse,
+    settings: Settings,
+    *,
+    dry_run: bool = False,
+    report: Report = print,
+    detail: Report = be_quiet,
+) -> dict[str, tuple[int, int]]:
+    """Compute every figure anew, say what differs from the live publication, and publish unless it is a `dry_run`.
+
+    Returns how many rows (came, went) by relation, of those that differ. Raises as `publish_what_is_new` does.
+    """
+    with _candidate(warehouse, settings, full=True) as candidate:
+        if candidate is None:
+            report("Nothing was loaded yet: nothing to compute.")
+            return {}
+        _build_and_judge(warehouse, settings, candidate, report, detail)
+        differences = changed_rows(warehouse, candidate.publication_id)
+        for relation, (came, went) in differences.items():
+            report(f"  {relation} differs: {came} rows came, {went} went.")
+        if not differences:
+            report("Every figure equals the published one, row for row.")
+        if dry_run:
+            abandon(warehouse, candidate.publication_id, "a dry run")
+            report("A dry run: nothing was published.")
+        else:
+            _publish(warehouse, settings, candidate, report)
+        return differences
+
+
+def _build_and_judge(
+    warehouse: Warehouse, settings: Settings, candidate: Candidate, report: Report, detail: Report
+) -> None:
+    """Build the candidate and judge it; refuse it where a critical check failed."""
+    with _losing_it_is_held(warehouse, candidate):
+        with _step(f"Build candidate {candidate.publication_id}", report):
+            build(warehouse, settings, candidate.publication_id, detail)
+        with _step(f"Judge candidate {candidate.publication_id}", report):
+            verdict = validate(warehouse, settings, candidate.publication_id, detail)
+    report(verdict.report())
+    if not verdict.is_publishable:
+        refuse(warehouse, candidate.publication_id, verdict.summary())
+        raise RefusedError(
+            f"Candidate {candidate.publication_id} was refused and undone.",
+            "Readers keep the last publication. docs/runbooks/refused_candidate.md says how to go on.",
+        )
+
+
+def _publish(warehouse: Warehouse, settings: Settings, candidate: Candidate, report: Report) -> Publication:
+    with _step(f"Publish {candidate.publication_id}", report):
+        publication = publish(warehouse, settings, candidate.publication_id)
+    report(publication.report())
+    return publication
 
 
 @contextmanager

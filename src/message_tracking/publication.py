@@ -224,6 +224,25 @@ def is_open(warehouse: Warehouse, candidate_id: int) -> bool:
         )
 
 
+def changed_rows(warehouse: Warehouse, publication_id: int) -> dict[str, tuple[int, int]]:
+    """Tell how many rows of each mart (came, went) with a candidate or publication, of the marts where any did."""
+    with _transaction(warehouse, "compare") as connection:
+        rows = fetch_all(
+            connection,
+            """
+            select model, opened_count, closed_count
+            from (
+                select distinct on (model) * from ops.model_builds
+                where publication_id = %s and not starts_with(model, 'int_')
+                order by model, build_id desc
+            ) as builds
+            where opened_count + closed_count > 0
+            """,
+            (publication_id,),
+        )
+    return {model: (came, went) for model, came, went in rows}
+
+
 def rollback(warehouse: Warehouse, to: int | None = None, *, dry_run: bool = False) -> tuple[int, int]:
     """Show an earlier kept publication again (default: the one before). Returns the numbers (was live, is live).
 

@@ -14,7 +14,7 @@ from message_tracking.pipeline import publish_what_is_new
 from message_tracking.publication import Publication
 from message_tracking.settings import Settings
 from message_tracking.sources import Sources, configured_sources
-from message_tracking.warehouse import Warehouse
+from message_tracking.warehouse import Connection, Warehouse, fetch_all
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -118,3 +118,27 @@ def pipeline(warehouse: Warehouse, settings: Settings) -> Pipeline:
 def golden() -> Callable[[str], Path]:
     """The folder of a golden case by its name."""
     return lambda name: FIXTURES / "golden" / name
+
+
+@pytest.fixture
+def shown(connection: Connection) -> Callable[[], dict[str, list[str]]]:
+    """Read all rows of all marts as the live publication shows them, by relation."""
+
+    def read() -> dict[str, list[str]]:
+        connection.rollback()
+        marts = fetch_all(
+            connection,
+            "select relname::text from pg_class where relnamespace = 'mart_store'::regnamespace and relkind = 'r' and not starts_with(relname::text, 'int_')",
+        )
+        schemas = {"recipients": "marts_private"}
+        return {
+            mart: sorted(
+                row
+                for (row,) in fetch_all(
+                    connection, f"select mart::text from {schemas.get(mart, 'marts')}.{mart} as mart"
+                )
+            )
+            for (mart,) in marts
+        }
+
+    return read

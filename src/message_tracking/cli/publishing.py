@@ -1,27 +1,27 @@
-"""Verbs that build, judge, publish and look: build, validate, publish, abandon, rollback, run, status."""
+"""Verbs that build, judge, publish and look: run, recompute, build, validate, publish, abandon, rollback, status."""
+
+import json
 
 import click
 
 from message_tracking import building, publication
 from message_tracking.building import Report
+from message_tracking.dbt_manifest import fresh_manifest
 from message_tracking.embedded import open_warehouse
 from message_tracking.errors import MessageTrackingError, RefusedError
-from message_tracking.pipeline import be_quiet, publish_what_is_new
+from message_tracking.metrics import metrics_page
+from message_tracking.pipeline import be_quiet, publish_what_is_new, recompute_everything
 from message_tracking.settings import Settings
 from message_tracking.status import status_report
 from message_tracking.validation.gate import validate as validate_candidate
 from message_tracking.warehouse import Warehouse, fetch_all
 
-full_option = click.option(
-    "--full", is_flag=True, help="Compute every delivery again, not only those with something new."
-)
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show what dbt and the checks print.")
 
 
 @click.command()
-@full_option
 @verbose_option
-def run(full: bool, verbose: bool) -> None:
+def run(verbose: bool) -> None:
     """Run the whole pipeline once: load, build, validate, publish.
 
     Does what the DAGs do, without Airflow. Publishes nothing where nothing is new.
@@ -31,7 +31,7 @@ def run(full: bool, verbose: bool) -> None:
     settings = Settings.from_environment()
     warehouse = open_warehouse(settings)
     failed_files = load_everything(warehouse, settings)
-    publish_what_is_new(warehouse, settings, full=full, report=click.echo, detail=_detail(verbose))
+    publish_what_is_new(warehouse, settings, report=click.echo, detail=_detail(verbose))
     if failed_files:
         raise MessageTrackingError(
             f"{failed_files} file(s) were refused; everything else was loaded.", "The lines above say which and why."
@@ -39,7 +39,21 @@ def run(full: bool, verbose: bool) -> None:
 
 
 @click.command()
-@full_option
+@click.option("--dry-run", is_flag=True, help="Compute and judge, say what differs, and publish nothing.")
+@verbose_option
+def recompute(dry_run: bool, verbose: bool) -> None:
+    """Compute every figure anew from the raw events, say which differ from the published ones, and publish.
+
+    What runs add up bit by bit must equal it, row for row: a difference is an error in a model, unless models or
+    their variables were changed. Loads nothing.
+    """
+    settings = Settings.from_environment()
+    warehouse = open_warehouse(settings)
+    recompute_everything(warehouse, settings, dry_run=dry_run, report=click.echo, detail=_detail(verbose))
+
+
+@click.command()
+@click.option("--full", is_flag=True, help="Compute every delivery again, not only those with something new.")
 @verbose_option
 def build(full: bool, verbose: bool) -> None:
     """Build a candidate with dbt and leave it open for `validate` and `publish`, or for `abandon`."""
@@ -102,7 +116,14 @@ def status() -> None:
     click.echo(status_report(open_warehouse(Settings.from_environment())))
 
 
-VERBS = (run, build, validate, publish, abandon, rollback, status)
+@click.command()
+def metrics() -> None:
+    """Print what every column of every mart means, with its formula: the page docs/metrics.md."""
+    manifest = fresh_manifest(Settings.from_environment())
+    click.echo(metrics_page(json.loads(manifest.read_text())), nl=False)
+
+
+VERBS = (run, recompute, build, validate, publish, abandon, rollback, status, metrics)
 
 
 def _open_candidate_id(warehouse: Warehouse) -> int:

@@ -1,0 +1,44 @@
+"""Computing everything anew: it must equal what runs have added up, and mends what does not."""
+
+import pytest
+
+from message_tracking.pipeline import recompute_everything
+from message_tracking.warehouse import fetch_all
+
+
+@pytest.fixture
+def recompute(pipeline):
+    """Recompute; also return what was reported."""
+
+    def run(*, dry_run: bool = False):
+        lines: list[str] = []
+        differences = recompute_everything(pipeline.warehouse, pipeline.settings, dry_run=dry_run, report=lines.append)
+        return differences, lines
+
+    return run
+
+
+def test_it_equals_what_was_published_and_mends_what_differs(pipeline, landing, golden, recompute, shown, connection):
+    assert recompute()[1] == ["Nothing was loaded yet: nothing to compute."]
+    landing.copy(golden("second-case"))
+    pipeline.run()
+    published = shown()
+    assert len(published) >= 11
+    differences, lines = recompute()
+    assert differences == {}
+    assert "Every figure equals the published one, row for row." in lines
+    assert shown() == published
+
+    # What no run would ever do.
+    with connection, connection.cursor() as cursor:
+        cursor.execute("update mart_store.url_clicks set click_count = click_count + 1 where rank = 1")
+        changed = cursor.rowcount
+    damaged = shown()
+    assert damaged != published
+    differences, lines = recompute(dry_run=True)
+    assert differences == {"url_clicks": (changed, changed)}
+    assert f"  url_clicks differs: {changed} rows came, {changed} went." in lines
+    assert shown() == damaged
+    assert fetch_all(connection, "select candidate_publication from ops.publication_state") == [(None,)]
+    assert recompute()[0] == differences
+    assert shown() == published
