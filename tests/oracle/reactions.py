@@ -1,0 +1,109 @@
+"""What one event says by itself and beside its neighbours: person, browser, parameters, duplicate or not."""
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any
+from urllib.parse import unquote_plus
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import ua_parser
+from tests.oracle.logs import Event
+from tests.oracle.rules import Rules
+
+_AMOUNT = re.compile(r"[0-9]{1,15}(?:\.[0-9]+)?")
+_ARTICLE = re.compile(r"[0-9]{1,9}")
+_OPEN = 1
+
+SCHEMA: dict[str, pl.DataType] = {
+    "event_id": pl.String(),
+    "occurred_at": pl.Datetime("us"),
+    "occurred_date": pl.Date(),
+    "delivery_id": pl.Int64(),
+    "message_id": pl.Int64(),
+    "url_id": pl.Int64(),
+    "person_id": pl.String(),
+    "browser": pl.String(),
+    "operating_system": pl.String(),
+    "device": pl.String(),
+    "amount": pl.String(),
+    "article": pl.Int64(),
+    "is_counted": pl.Boolean(),
+}
+
+
+def reactions(events: list[Event], person_key: bytes, zone: ZoneInfo, rules: Rules) -> pl.DataFrame:
+    """Return one row per event with the columns of `SCHEMA`; instants are naive UTC, days those of the zone."""
+    ordered = sorted(events, key=lambda event: (event.occurred_at, event.source, event.prefix, event.counter))
+    day_zone = zone if rules.day_is_local else ZoneInfo("UTC")
+    rows = (
+        (
+            f"{event.source}:{event.log_id}",
+            event.occurred_at,
+            _day(event.occurred_at, day_zone),
+            event.delivery_id,
+            event.message_id,
+            event.url_id,
+            _person(event.requester, person_key, rules),
+            *_browser(event.user_agent),
+            *_bought(event.parameters, rules),
+            is_counted,
+        )
+        for event, is_counted in zip(ordered, _counted(ordered, rules), strict=True)
+    )
+    return pl.DataFrame(list(rows), schema=SCHEMA, orient="row")
+
+
+def _counted(ordered: Iterable[Event], rules: Rules) -> Iterable[bool]:
+    """Yield for each event whether it counts: an open within the window of the last kept one does not (design §5)."""
+    window = timedelta(microseconds=rules.open_window_microseconds)
+    starts: dict[Any, datetime] = {}
+    for event in ordered:
+        if event.url_id != _OPEN or (event.message_id == 0 and rules.opens_without_message_are_kept):
+            yield True
+            continue
+        key = (event.delivery_id if rules.open_window_is_per_delivery else 0, event.message_id)
+        is_kept = key not in starts or event.occurred_at - starts[key] >= window
+        if is_kept or not rules.open_window_starts_at_kept:
+            starts[key] = event.occurred_at
+        yield is_kept or not rules.opens_are_deduplicated
+
+
+def _day(occurred_at: datetime, zone: ZoneInfo) -> date:
+    return occurred_at.replace(tzinfo=UTC).astimezone(zone).date()
+
+
+def _person(requester: str, key: bytes, rules: Rules) -> str | None:
+    if not requester and rules.empty_requester_is_nobody:
+        return None
+    text = requester.lower() if rules.person_case_is_folded else requester
+    return str(uuid.UUID(bytes=hashlib.sha256(key + text.encode()).digest()[:16]))
+
+
+@cache
+def _browser(user_agent: str) -> tuple[str, str, str]:
+    parsed = ua_parser.parse(user_agent)
+    browser, system, device = (part.family if part else "" for part in (parsed.user_agent, parsed.os, parsed.device))
+    return browser, system, device
+
+
+@cache
+def _bought(parameters: str, rules: Rules) -> tuple[str, int]:
+    """Return amount and article count, 0 where there is none that can be read."""
+    amount, article = (_parameter(parameters, name, rules) for name in ("amount", "article"))
+    return (
+        amount if _AMOUNT.fullmatch(amount) else "0",
+        int(article) if _ARTICLE.fullmatch(article) else 0,
+    )
+
+
+def _parameter(parameters: str, name: str, rules: Rules) -> str:
+    pairs = (parameter.partition("=")[::2] for parameter in parameters.split("&"))
+    if rules.parameters_are_url_decoded:
+        pairs = ((unquote_plus(key), unquote_plus(value)) for key, value in pairs)
+    values = [value for key, value in pairs if key == name]
+    return values[0 if rules.first_parameter_holds else -1] if values else ""

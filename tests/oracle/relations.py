@@ -1,0 +1,431 @@
+"""The published relations of design §4.3 as DuckDB SQL over what was read."""
+
+from tests.oracle.rules import Rules
+
+
+def statements(rules: Rules) -> list[str]:
+    """Return the statements that turn the tables of the schema `inputs` into one table per relation.
+
+    `inputs` holds `events` (columns of `reactions.SCHEMA`), the tables of `exports.TABLES` (`deliveries` also with
+    `window_start_at`, where its platform average begins) and the frames of `bodies.read_bodies`. Instants are
+    `timestamp` in UTC, shares and rates `double`, `transaction_amount` is exact decimal text.
+    """
+    return [
+        *_macros(rules),
+        _reactions(rules),
+        "create view kept as select * from reactions where is_counted",
+        _tracking_events(),
+        _tracking_buckets(),
+        _deliveries(rules),
+        _message_engagement(rules),
+        _measures(rules),
+        _delivery_indicators(rules),
+        _links(rules),
+        _url_clicks(rules),
+        _clicks_by_name("url_label_clicks", "label", rules.merged_label, "true", rules),
+        _clicks_by_name("url_category_clicks", "category", "category", rules.listed_category, rules),
+        _url_clicks_by_day(),
+        _tracking_statistics(rules),
+        _hot_clicks(rules),
+        "create table recipients as from inputs.recipients select * exclude (modified_at)",
+    ]
+
+
+def _macros(rules: Rules) -> list[str]:
+    elapsed = "(epoch_us(later) - epoch_us(earlier))::decimal(19, 0) * 0.000001::decimal(7, 6)"
+    return [
+        "create macro ratio(part, base) as coalesce(part / nullif(base, 0), 0)",
+        f"create macro seconds(later, earlier) as {elapsed}",
+        f"create macro rounded(part, base) as {rules.rounded}",
+    ]
+
+
+def _reactions(rules: Rules) -> str:
+    return f"""
+        create table reactions as
+        select
+            events.event_id,
+            events.occurred_at,
+            events.occurred_date,
+            events.delivery_id,
+            events.message_id,
+            coalesce(messages.recipient_id, 0) as recipient_id,
+            events.url_id,
+            case when events.url_id = 1 then 2 else urls.type end as url_type,
+            case when events.url_id = 1 then 'Open' when urls.url_id is null then '' else {rules.url_label} end
+                as url_label,
+            case when events.url_id = 1 or urls.url_id is null then '' else urls.category end as url_category,
+            {rules.event_type} as event_type,
+            events.person_id,
+            events.browser,
+            events.operating_system,
+            events.device,
+            seconds(events.occurred_at, {rules.sent_at}) as seconds_since_sent,
+            make_timestamp(({rules.bucket}) * 300000000) as bucket_at,
+            events.amount,
+            events.article,
+            events.is_counted
+        from inputs.events
+        left join inputs.deliveries using (delivery_id)
+        left join inputs.messages on {rules.message_of}
+        left join inputs.tracked_urls as urls on {rules.url_of}
+    """
+
+
+def _tracking_events() -> str:
+    return """
+        create table tracking_events as
+        select * exclude (occurred_date, bucket_at, amount, article) from kept
+    """
+
+
+def _tracking_buckets() -> str:
+    return """
+        create table tracking_buckets as
+        select delivery_id, url_id, bucket_at, count(*) as event_count
+        from kept
+        group by delivery_id, url_id, bucket_at
+    """
+
+
+def _deliveries(rules: Rules) -> str:
+    return f"""
+        create table deliveries as
+        select
+            delivery_id,
+            label,
+            internal_name,
+            channel,
+            state,
+            is_proof,
+            is_model,
+            typology_id,
+            campaign_id,
+            contact_at,
+            validity_at,
+            contact_at as sent_at,
+            target_count,
+            to_deliver_count,
+            coalesce(processed_count, 0) as processed_count,
+            coalesce(success_count, 0) as success_count,
+            coalesce(error_count, 0) as error_count,
+            last_event_at
+        from inputs.deliveries
+        left join (
+            select
+                delivery_id,
+                count(*) filter ({rules.processed}) as processed_count,
+                count(*) filter ({rules.success}) as success_count,
+                count(*) filter ({rules.error}) as error_count
+            from inputs.messages
+            group by delivery_id
+        ) using (delivery_id)
+        left join (
+            select delivery_id, max(occurred_at) as last_event_at from {rules.last_event_rows} group by delivery_id
+        ) using (delivery_id)
+    """
+
+
+def _message_engagement(rules: Rules) -> str:
+    return f"""
+        create table message_engagement as
+        with engaged as (
+            select delivery_id, message_id from inputs.messages where {rules.engaged_message}
+            union
+            select delivery_id, message_id from kept where message_id <> 0 and {rules.engaged_stranger}
+        ),
+        reacted as (
+            select
+                delivery_id,
+                message_id,
+                min(occurred_at) filter (event_type = 'open') as first_opened_at,
+                max(occurred_at) filter (event_type = 'open') as last_opened_at,
+                count(*) filter (event_type = 'open') as open_count,
+                min(occurred_at) filter ({rules.click}) as first_clicked_at,
+                max(occurred_at) filter ({rules.click}) as last_clicked_at,
+                count(*) filter ({rules.click}) as click_count,
+                count(*) filter (event_type = 'opt_out') as opt_out_count
+            from kept
+            group by delivery_id, message_id
+        ),
+        counted as (
+            select
+                delivery_id,
+                message_id,
+                coalesce(recipient_id, 0) as recipient_id,
+                status,
+                failure_reason,
+                is_seed,
+                first_opened_at,
+                last_opened_at,
+                coalesce(open_count, 0) as open_count,
+                first_clicked_at,
+                last_clicked_at,
+                coalesce(click_count, 0) as click_count,
+                coalesce(opt_out_count, 0) as opt_out_count
+            from engaged
+            {rules.described} inputs.deliveries using (delivery_id)
+            left join inputs.messages using (delivery_id, message_id)
+            left join reacted using (delivery_id, message_id)
+        )
+        select
+            * exclude (opt_out_count),
+            {rules.opened} as has_opened,
+            click_count > 0 as has_clicked,
+            opt_out_count > 0 as has_opted_out
+        from counted
+    """
+
+
+def _measures(rules: Rules) -> str:
+    """Spec §4.1: what one delivery's rates and the platform's averages are made of."""
+    return f"""
+        create table measures as
+        with counted as (
+            select
+                delivery_id,
+                min(occurred_at) as first_event_at,
+                count(distinct message_id) filter ({rules.somebody} and {rules.recipient_opened})
+                    as recipient_open_count,
+                count(*) filter (event_type = 'open') as total_open_count,
+                count(distinct message_id) filter ({rules.somebody} and {rules.click}) as recipient_click_count,
+                count(distinct person_id) filter ({rules.click}) as person_click_count,
+                count(*) filter ({rules.click}) as total_click_count,
+                count(*) filter (event_type = 'opt_out') as opt_out_click_count,
+                count(*) filter (event_type = 'mirror_page') as mirror_page_click_count,
+                count(*) filter ({rules.visited_page}) as visited_page_count,
+                count(*) filter (event_type = 'transaction') as transaction_count,
+                exact_sum(list(amount) filter ({rules.with_amount})) as transaction_amount,
+                sum(article) filter ({rules.with_articles}) as article_count
+            from kept
+            group by delivery_id
+        ),
+        complained as (
+            select delivery_id, count(*) filter ({rules.complaint}) as complaint_count
+            from inputs.messages
+            group by delivery_id
+        ),
+        filled as (
+            select
+                deliveries.*,
+                {rules.text_count} as text_count,
+                window_start_at,
+                first_event_at,
+                coalesce(recipient_open_count, 0) as recipient_open_count,
+                coalesce(total_open_count, 0) as total_open_count,
+                coalesce(recipient_click_count, 0) as recipient_click_count,
+                coalesce(person_click_count, 0) as person_click_count,
+                coalesce(total_click_count, 0) as total_click_count,
+                coalesce(opt_out_click_count, 0) as opt_out_click_count,
+                coalesce(mirror_page_click_count, 0) as mirror_page_click_count,
+                coalesce(visited_page_count, 0) as visited_page_count,
+                coalesce(transaction_count, 0) as transaction_count,
+                coalesce(transaction_amount, '0') as transaction_amount,
+                coalesce(article_count, 0) as article_count,
+                coalesce(complaint_count, 0) as complaint_count
+            from deliveries
+            join inputs.deliveries as described using (delivery_id)
+            left join counted using (delivery_id)
+            left join complained using (delivery_id)
+        )
+        select *, {_estimate("recipient_open_count", rules)}, {_estimate("total_open_count", rules)} from filled
+    """
+
+
+def _estimate(count: str, rules: Rules) -> str:
+    return f"""
+        case
+            when {rules.nothing_to_estimate} then 0
+            else rounded({count}::hugeint * to_deliver_count, (to_deliver_count - text_count)::hugeint)
+        end as estimated_{count}"""
+
+
+def _delivery_indicators(rules: Rules) -> str:
+    rates = {
+        "reactivity_rate": ("recipient_click_count", rules.reactivity_base),
+        "distinct_click_rate": ("person_click_count", rules.rate_base),
+        "cumulated_click_rate": ("total_click_count", rules.rate_base),
+    }
+    own = ", ".join(f"ratio({part}, {base}) as {rate}" for rate, (part, base) in rates.items())
+    averages = ", ".join(
+        f"{rules.platform_average.format(part=part, base=base)} as platform_{rate}"
+        for rate, (part, base) in rates.items()
+    )
+    return f"""
+        create table delivery_indicators as
+        with platform as (
+            select self.delivery_id, {averages}
+            from measures as self
+            left join measures as peer
+                on {rules.platform_kind}
+                and {rules.platform_typology}
+                and {rules.platform_channel}
+                and {rules.platform_start}
+                and {rules.platform_end}
+            group by self.delivery_id
+        )
+        select
+            delivery_id,
+            recipient_open_count,
+            total_open_count,
+            estimated_recipient_open_count,
+            estimated_total_open_count,
+            recipient_click_count,
+            person_click_count,
+            total_click_count,
+            opt_out_click_count,
+            mirror_page_click_count,
+            person_click_count - recipient_click_count as forward_count,
+            visited_page_count,
+            transaction_count,
+            transaction_amount,
+            article_count,
+            complaint_count,
+            ratio(recipient_click_count, recipient_open_count) as raw_reactivity_rate,
+            {own},
+            platform_reactivity_rate,
+            platform_distinct_click_rate,
+            platform_cumulated_click_rate
+        from measures
+        join platform using (delivery_id)
+    """
+
+
+def _links(rules: Rules) -> str:
+    """Spec §4.3 and §8.4: every tracked URL of a described delivery but the open pixel, with its clicks of any type."""
+    return f"""
+        create table links as
+        with clicked as (
+            select delivery_id, url_id, count(*) as click_count from kept group by delivery_id, url_id
+        ),
+        known as (
+            select
+                delivery_id,
+                url_id,
+                type,
+                urls.label as given_label,
+                {rules.url_label} as label,
+                category,
+                source_url,
+                coalesce(occurrence, 0) as occurrence,
+                content_part,
+                {rules.offer} as has_offer
+            from inputs.tracked_urls as urls
+            union all
+            select distinct delivery_id, url_id, null, '', '', '', '', 0, '', false
+            from kept
+            where {rules.unknown_link} and url_type is null
+        )
+        select known.*, coalesce(click_count, 0) as click_count
+        from known
+        {rules.described} inputs.deliveries using (delivery_id)
+        left join clicked using (delivery_id, url_id)
+        where {rules.link}
+    """
+
+
+def _share(rules: Rules) -> str:
+    return f"ratio(click_count, sum({rules.share_base}) over (partition by delivery_id)) as click_share"
+
+
+def _url_clicks(rules: Rules) -> str:
+    return f"""
+        create table url_clicks as
+        select
+            delivery_id,
+            url_id,
+            label,
+            category,
+            source_url,
+            click_count,
+            {_share(rules)},
+            row_number() over (partition by delivery_id order by {rules.url_order}) as rank
+        from links
+        where {rules.listed}
+    """
+
+
+def _clicks_by_name(relation: str, name: str, merged: str, listed: str, rules: Rules) -> str:
+    return f"""
+        create table {relation} as
+        with named as (select *, {merged} as name, {_share(rules)} from links where {listed}),
+        summed as (
+            select delivery_id, name, sum(click_count) as click_count, sum(click_share) as click_share
+            from named
+            group by delivery_id, name
+        )
+        select
+            delivery_id,
+            name as {name},
+            click_count,
+            click_share,
+            row_number() over (partition by delivery_id order by {rules.name_order}) as rank
+        from summed
+        where {rules.listed}
+    """
+
+
+def _url_clicks_by_day() -> str:
+    return """
+        create table url_clicks_by_day as
+        select delivery_id, url_id, occurred_date as click_date, count(*) as click_count
+        from kept
+        semi join links using (delivery_id, url_id)
+        group by delivery_id, url_id, occurred_date
+    """
+
+
+def _tracking_statistics(rules: Rules) -> str:
+    series = {"opens": "event_type = 'open'", "clicks": rules.click, "transactions": "event_type = 'transaction'"}
+    filled = " union all ".join(
+        f"select delivery_id, '{name}' as series, bucket_at, count(*) as event_count"
+        f" from kept where {condition} group by delivery_id, bucket_at"
+        for name, condition in series.items()
+    )
+    return f"""
+        create table tracking_statistics as
+        with filled as ({filled}),
+        cumulated as (
+            select
+                *,
+                sum(event_count) over (partition by delivery_id, series order by bucket_at) as cumulated_count,
+                sum(event_count) over (partition by delivery_id, series) as total_count
+            from filled
+        ),
+        cells as (
+            select delivery_id, series, percent
+            from measures, unnest({list(series)}) as all_series (series), range(10, 100, 10) as percents (percent)
+        ),
+        reaching as (
+            select delivery_id, series, percent, min({rules.bucket_end}) as reached_at
+            from cells
+            join cumulated using (delivery_id, series)
+            where {rules.reached}
+            group by delivery_id, series, percent
+        )
+        select delivery_id, series, percent, seconds(reached_at, {rules.pareto_origin}) as seconds_to_percent
+        from cells
+        join measures using (delivery_id)
+        left join reaching using (delivery_id, series, percent)
+    """
+
+
+def _hot_clicks(rules: Rules) -> str:
+    return f"""
+        create table hot_clicks as
+        with shared as (select *, {_share(rules)} from links)
+        select
+            delivery_id,
+            url_id,
+            occurrence,
+            content_part,
+            click_count,
+            click_share,
+            {rules.drawn}
+                and case when bodies.delivery_id is null then {rules.drawn_without_body} else {rules.found} end
+                as is_drawn
+        from shared
+        left join inputs.bodies using (delivery_id, content_part)
+        left join inputs.body_links using (delivery_id, content_part, source_url)
+        where {rules.shown_links}
+    """

@@ -1,0 +1,119 @@
+"""The rules that the oracle follows, each one replaceable so that a test can plant a mistake."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rules:
+    """One field per rule; the defaults are the right ones.
+
+    Text fields are DuckDB expressions over the tables that `relations.py` makes, the others steer the reading of files.
+    """
+
+    # Log files and lines: design §6, spec §2
+    carriage_return_is_stripped: bool = True
+    last_line_of_a_gzip_counts: bool = True
+    unfinished_line_waits: bool = True
+    reject_limit_holds: bool = True
+    other_encodings_are_accepted: bool = True
+    address_is_checked: bool = True
+    fraction_is_decimal: bool = True
+    source_time_zone_holds: bool = True
+    ids_are_signed: bool = True
+    log_id_is_upper_case: bool = True
+    repeated_lines_count_once: bool = True
+    log_id_names_its_source: bool = True
+    prefix_is_case_sensitive: bool = True
+
+    # Reference data: design §4.2
+    newer_row_replaces: bool = True
+    modified_at_decides: bool = True
+    equally_old_row_replaces: bool = True
+    offset_of_times_holds: bool = True
+
+    # Reactions: design §4.3 and §5
+    open_window_microseconds: int = 60_000_000
+    opens_are_deduplicated: bool = True
+    open_window_starts_at_kept: bool = True
+    open_window_is_per_delivery: bool = True
+    opens_without_message_are_kept: bool = True
+    person_case_is_folded: bool = True
+    empty_requester_is_nobody: bool = True
+    first_parameter_holds: bool = True
+    parameters_are_url_decoded: bool = True
+    day_is_local: bool = True
+
+    message_of: str = "messages.delivery_id = events.delivery_id and messages.message_id = events.message_id"
+    url_of: str = "urls.delivery_id = events.delivery_id and urls.url_id = events.url_id"
+    url_label: str = "case when coalesce(urls.label, '') = '' then urls.source_url else urls.label end"
+    event_type: str = """case
+        when events.url_id = 1 then 'open'
+        when urls.type = 1 then 'click'
+        when urls.type = 3 then 'opt_out'
+        when urls.type = 4 then 'web'
+        when urls.type = 5 then 'transaction'
+        when urls.type = 6 then 'mirror_page'
+        else 'unknown' end"""
+    sent_at: str = "case when messages.status = 1 then coalesce(messages.event_at, contact_at) else contact_at end"
+    bucket: str = "epoch_us(occurred_at) // 300000000"
+
+    # Measures of a delivery: spec §4.1
+    described: str = "join"
+    last_event_rows: str = "kept"
+    success: str = "status = 1 and is_seed is not true"
+    error: str = "status = 2 and is_seed is not true"
+    processed: str = "status in (1, 2) and is_seed is not true"
+    complaint: str = "status = 2 and failure_reason = 8 and is_seed is not true"
+    click: str = "event_type = 'click'"
+    somebody: str = "message_id <> 0"
+    recipient_opened: str = "true"
+    visited_page: str = "event_type in ('web', 'transaction')"
+    with_amount: str = "event_type = 'transaction'"
+    with_articles: str = "event_type = 'transaction'"
+    text_count: str = "coalesce(text_count, 0)"
+    nothing_to_estimate: str = "to_deliver_count is null or to_deliver_count = 0 or text_count >= to_deliver_count"
+    rounded: str = "(2 * part + base) // (2 * base)"
+    reactivity_base: str = "estimated_recipient_open_count"
+    rate_base: str = "success_count"
+
+    # Platform averages: design §4.3, spec §8.20
+    platform_kind: str = "peer.is_proof is not true and peer.is_model is not true"
+    platform_typology: str = "peer.typology_id is not distinct from self.typology_id"
+    platform_channel: str = "peer.channel is not distinct from self.channel"
+    platform_start: str = "peer.contact_at >= self.window_start_at"
+    platform_end: str = "peer.contact_at <= self.contact_at"
+    platform_average: str = "ratio(sum(peer.{part}), sum(peer.{base}))"
+    window_is_local: bool = True
+    window_days: int | None = None
+    window_is_clipped: bool = True
+
+    # URLs and click streams: spec §4.3
+    link: str = "url_id <> 1"
+    unknown_link: str = "false"
+    listed: str = "true"
+    share_base: str = "click_count"
+    url_order: str = "click_count desc, label, url_id"
+    name_order: str = "click_count desc, name"
+    merged_label: str = "label"
+    listed_category: str = "true"
+
+    # Tracking statistics: spec §4.4
+    reached: str = "100 * cumulated_count >= percent * total_count"
+    bucket_end: str = "bucket_at + interval 5 minutes"
+    pareto_origin: str = "contact_at"
+
+    # Hot clicks: spec §4.5
+    shown_links: str = "type in (1, 3, 6) or has_offer"
+    offer: str = "coalesce(offer_id, 0) <> 0"
+    drawn: str = "coalesce(type = 1, false) and not has_offer"
+    found: str = "coalesce(link_count, 0) >= occurrence + 1"
+    drawn_without_body: str = "true"
+    links_are_unescaped: bool = True
+    comments_hold_no_links: bool = True
+    only_anchors_are_links: bool = True
+    text_links_end_before_punctuation: bool = True
+
+    # Message engagement: design §4.3
+    engaged_message: str = "true"
+    engaged_stranger: str = "true"
+    opened: str = "open_count > 0"
