@@ -19,6 +19,10 @@ test: setup-dev ## Set up everything and run every check that CI runs
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest
 
+.PHONY: test-long
+test-long: setup-dev ## Run the heavy forms of the tests, which take an hour
+	@$(BIN)/python -m pytest -m long
+
 .PHONY: up
 up: setup ## Start Airflow and the warehouse and leave them running
 	@$(BIN)/message-tracking up

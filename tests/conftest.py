@@ -73,9 +73,9 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture
-def database(server: EmbeddedServer) -> Iterator[str]:
-    """The name of a migrated, empty database of this test alone."""
+@contextmanager
+def new_database(server: EmbeddedServer) -> Iterator[str]:
+    """Make a migrated, empty database, and drop it at the end; gives its name."""
     name = f"test_{secrets.token_hex(6)}"
     identifier = sql.Identifier(name)
     creation = sql.SQL("create database {} template {} owner {}").format(
@@ -84,6 +84,13 @@ def database(server: EmbeddedServer) -> Iterator[str]:
     execute(server.url(SUPERUSER), creation)
     yield name
     execute(server.url(SUPERUSER), sql.SQL("drop database {} with (force)").format(identifier))
+
+
+@pytest.fixture
+def database(server: EmbeddedServer) -> Iterator[str]:
+    """The name of a migrated, empty database of this test alone."""
+    with new_database(server) as name:
+        yield name
 
 
 @pytest.fixture
@@ -96,6 +103,13 @@ def url_of(server: EmbeddedServer, database: str) -> Callable[[str], str]:
 def warehouse(url_of: Callable[[str], str]) -> Warehouse:
     """A migrated, empty warehouse of this test alone."""
     return Warehouse(url_of(PIPELINE_ROLE))
+
+
+@pytest.fixture
+def second_warehouse(server: EmbeddedServer) -> Iterator[Warehouse]:
+    """Another one with the same secret behind `person_id`, for what must come out equal in both."""
+    with new_database(server) as name:
+        yield Warehouse(server.url(PIPELINE_ROLE).rpartition("/")[0] + "/" + name)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from message_tracking.pipeline import publish_what_is_new
 from message_tracking.publication import Publication
 from message_tracking.settings import Settings
 from message_tracking.sources import Sources, configured_sources
-from message_tracking.warehouse import Connection, Warehouse, fetch_all
+from message_tracking.warehouse import Warehouse, fetch_all
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -120,15 +121,13 @@ def golden() -> Callable[[str], Path]:
     return lambda name: FIXTURES / "golden" / name
 
 
-@pytest.fixture
-def shown(connection: Connection) -> Callable[[], dict[str, list[str]]]:
-    """Read all rows of all marts as the live publication shows them, by relation."""
-
-    def read() -> dict[str, list[str]]:
-        connection.rollback()
+def published_rows(warehouse: Warehouse) -> dict[str, list[str]]:
+    """Read all rows of all marts as the live publication shows them, by relation, sorted as text."""
+    with closing(warehouse.connect("test")) as connection:
         marts = fetch_all(
             connection,
-            "select relname::text from pg_class where relnamespace = 'mart_store'::regnamespace and relkind = 'r' and not starts_with(relname::text, 'int_')",
+            "select relname::text from pg_class "
+            "where relnamespace = 'mart_store'::regnamespace and relkind = 'r' and not starts_with(relname::text, 'int_')",
         )
         schemas = {"recipients": "marts_private"}
         return {
@@ -141,4 +140,23 @@ def shown(connection: Connection) -> Callable[[], dict[str, list[str]]]:
             for (mart,) in marts
         }
 
-    return read
+
+@pytest.fixture
+def shown(warehouse: Warehouse) -> Callable[[], dict[str, list[str]]]:
+    """Read all published rows of the test's warehouse."""
+    return lambda: published_rows(warehouse)
+
+
+@pytest.fixture
+def one_feed(second_warehouse: Warehouse, settings: Settings, tmp_path: Path) -> Callable[[Path], dict[str, list[str]]]:
+    """Feed a landing folder at once into another warehouse and read all published rows."""
+
+    def run(folder: Path) -> dict[str, list[str]]:
+        home = tmp_path / "second_home"
+        home.mkdir()
+        (home / "sources.yml").write_text(f"sources: [{{name: campaign, kind: folder, path: '{folder}'}}]\n")
+        second = replace(settings, home=home, warehouse_url=second_warehouse.url, sources_file=home / "sources.yml")
+        Pipeline(second_warehouse, second).run()
+        return published_rows(second_warehouse)
+
+    return run

@@ -80,23 +80,57 @@ def test_second_case_equals_the_independent_reading(pipeline, landing, golden, c
     assert removed == [(63,)]
 
 
-def test_worked_example_gives_the_printed_figures(pipeline, landing, connect_as):
+# The measures that are additive, from the log rows and from the five-minute buckets of the delivery (spec 4.1).
+FROM_LOGS = """
+    select
+        count(*) filter (where event_type = 'open') as total_open_count,
+        count(*) filter (where event_type = 'click') as total_click_count,
+        count(*) filter (where event_type = 'opt_out') as opt_out_click_count,
+        count(*) filter (where event_type = 'mirror_page') as mirror_page_click_count,
+        count(distinct message_id) as recipient_open_count,
+        count(distinct message_id) filter (where event_type = 'click') as recipient_click_count,
+        count(distinct person_id) filter (where event_type = 'click') as person_click_count
+    from marts.tracking_events
+    where is_counted and delivery_id = 451589302
+"""
+FROM_BUCKETS = """
+    select
+        sum(event_count) filter (where url_id = 1) as total_open_count,
+        sum(event_count) filter (where url_type = 1) as total_click_count,
+        coalesce(sum(event_count) filter (where url_type = 3), 0) as opt_out_click_count,
+        coalesce(sum(event_count) filter (where url_type = 6), 0) as mirror_page_click_count
+    from marts.tracking_buckets
+    left join marts.url_clicks using (delivery_id, url_id)
+    where delivery_id = 451589302
+"""
+
+
+@pytest.fixture
+def worked_example(pipeline, landing, connect_as):
+    """What the worked example gives, and a reader of the published marts."""
     landing.copy(WORKED_EXAMPLE)
     pipeline.run()
     expected = json.loads((WORKED_EXAMPLE / "expected.json").read_text())
-    reader = connect_as("bi_reader")
-    derived = expected["derived_from_the_formulas"]
-    figures = expected["printed_by_the_documentation"] | {
-        name: derived[name] for name in ("recipient_open_count", "total_open_count")
-    }
-    for name, value in figures.items():
-        relation = "deliveries" if name in {"to_deliver_count", "success_count"} else "delivery_indicators"
-        found = fetch_all(reader, f"select {name} from marts.{relation} where delivery_id = 451589302")[0][0]
-        assert round(float(found), 4) == value, name
-    clicks = fetch_all(reader, "select label, click_count from marts.url_clicks")
-    assert dict(clicks) == derived["url_clicks"]
-    shares = fetch_all(reader, "select round(click_share, 4) from marts.url_clicks")
-    assert {float(share) for (share,) in shares} == {0.3333}
+    return expected["printed_by_the_documentation"], expected["derived_from_the_formulas"], connect_as("bi_reader")
+
+
+def one_row(reader, query):
+    """The columns of a query's one row, by name."""
+    with reader.cursor() as cursor:
+        cursor.execute(query)
+        return dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
+
+
+def test_worked_example_gives_every_figure_in_every_way(worked_example, connect_as):
+    printed, derived, reader = worked_example
+    figures = printed | {name: derived[name] for name in ("recipient_open_count", "total_open_count")}
+    stored = one_row(reader, "select * from marts.deliveries join marts.delivery_indicators using (delivery_id)")
+    assert {name: round(float(stored[name]), 4) for name in figures} == figures
+    for way in (FROM_LOGS, FROM_BUCKETS):
+        assert one_row(reader, way).items() <= figures.items()
+    assert stored["platform_cumulated_click_rate"] == stored["cumulated_click_rate"]
+
+    assert one_row(reader, "select count(*) from marts.tracking_events") == {"count": derived["tracking_event_count"]}
     buckets: dict[str, dict[str, int]] = {}
     for bucket_at, label, count in fetch_all(
         reader,
@@ -107,7 +141,20 @@ def test_worked_example_gives_the_printed_figures(pipeline, landing, connect_as)
     ):
         buckets.setdefault(bucket_at, {})[label] = count
     assert buckets == derived["tracking_buckets"]
-    assert fetch_all(reader, "select count(*) from marts.tracking_events") == [(derived["tracking_event_count"],)]
+    for relation in ("url_clicks", "url_label_clicks"):
+        rows = fetch_all(reader, f"select label, click_count, round(click_share, 4)::float8 from marts.{relation}")
+        assert {label: count for label, count, _ in rows} == derived["url_clicks"]
+        assert {share for _, _, share in rows} == {0.3333}
+    assert fetch_all(reader, "select sum(click_count), min(click_date)::text from marts.url_clicks_by_day") == [
+        (15, "2012-02-20")
+    ]
+    hot_clicks = fetch_all(
+        reader, "select label, click_count, round(click_share, 4)::float8, is_drawn from marts.hot_clicks"
+    )
+    assert {
+        label: {"click_count": count, "click_share": share, "is_drawn": is_drawn}
+        for label, count, share, is_drawn in hot_clicks
+    } == derived["hot_clicks"]
     rows = fetch_all(
         connect_as("tracking_analyst"),
         """
@@ -117,3 +164,13 @@ def test_worked_example_gives_the_printed_figures(pipeline, landing, connect_as)
         """,
     )
     assert dict(rows) == derived["recipient_tracking_rows"]
+    engaged = fetch_all(
+        connect_as("tracking_analyst"),
+        """
+        select first_name, has_opened, has_clicked, open_count + click_count
+        from marts_private.recipients join marts.message_engagement using (recipient_id)
+        """,
+    )
+    assert {name: reactions for name, _, _, reactions in engaged} == derived["recipient_tracking_rows"]
+    assert {name for name, has_opened, _, _ in engaged if has_opened} == {"Marie", "Florian", "Henry"}
+    assert {name for name, _, has_clicked, _ in engaged if has_clicked} == {"Florian", "Henry"}

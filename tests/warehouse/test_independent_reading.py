@@ -1,0 +1,181 @@
+"""The marts equal an independent reading of the spec and the design (tests/oracle), every column of every row.
+
+That the comparison can fail is shown in both directions: mistakes planted in the reading, and mistakes planted in the
+models, are all found.
+"""
+
+import shutil
+from dataclasses import replace
+from typing import NamedTuple
+
+import pytest
+from tests.oracle import edge_case
+from tests.oracle.comparing import RELATIONS, differences, expected_frame, frame_differences
+from tests.oracle.expecting import SourceFolder, expected_relations
+from tests.oracle.mistakes import MISTAKES
+
+from message_tracking.building import build
+from message_tracking.pipeline import be_quiet
+from message_tracking.publication import abandon, open_candidate
+from message_tracking.sample import SampleOptions, generate_sample, lay_worked_example
+from message_tracking.warehouse import fetch_all
+
+
+@pytest.fixture
+def person_key(connection) -> bytes:
+    ((key,),) = fetch_all(connection, "select key from ops.person_key")
+    return bytes(key)
+
+
+@pytest.fixture
+def with_sources(pipeline):
+    """Let the pipeline read these folders."""
+
+    def take(sources: list[SourceFolder]) -> None:
+        file = pipeline.settings.sources_file
+        file.write_text(
+            "sources:\n"
+            + "".join(
+                f"  - {{name: {source.name}, kind: folder, path: '{source.path}', time_zone: {source.time_zone}, "
+                f"reject_limit: {source.reject_limit}}}\n"
+                for source in sources
+            )
+        )
+
+    return take
+
+
+@pytest.fixture
+def candidate(pipeline):
+    """Build everything anew from a copy of the dbt project with texts replaced; the schema audit shows it."""
+    folder = pipeline.settings.home / "project"
+    opened = []
+
+    def build_candidate(replacements: list[tuple[str, str, str]]) -> None:
+        if opened:
+            abandon(pipeline.warehouse, opened[-1], "the next one comes")
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(pipeline.settings.dbt_project, folder / "dbt_project")
+        for file, old, new in replacements:
+            path = folder / "dbt_project" / file
+            text = path.read_text()
+            assert old in text, f"{file} no longer holds {old!r}"
+            path.write_text(text.replace(old, new))
+        number = open_candidate(pipeline.warehouse, "test", full=True).publication_id
+        opened.append(number)
+        build(pipeline.warehouse, replace(pipeline.settings, project=folder), number, be_quiet)
+
+    return build_candidate
+
+
+ZONE = ("dbt_project.yml", "reporting_time_zone: UTC", f"reporting_time_zone: {edge_case.TIME_ZONE}")
+
+
+@pytest.fixture
+def edges(with_sources, golden, tmp_path):
+    """The sources of the second golden case and of the edge case."""
+    sources = [
+        SourceFolder("campaign", golden("second-case")),
+        *edge_case.write_sources(tmp_path / "edges"),
+    ]
+    with_sources(sources)
+    return sources
+
+
+def test_a_large_sample(pipeline, settings, with_sources, person_key, warehouse):
+    landing = settings.home / "landing"
+    generate_sample(SampleOptions(lines=200_000, deliveries=40), landing / "campaign")
+    lay_worked_example(landing / "golden")
+    sources = [SourceFolder("campaign", landing / "campaign"), SourceFolder("golden", landing / "golden")]
+    with_sources(sources)
+    pipeline.run()
+    expected = expected_relations(sources, person_key=person_key)
+    assert differences(expected, warehouse.url) == []
+    assert differences(expected, warehouse.url, "marts_private", ["recipients"]) == []
+    assert expected.execute("select count(*) > 150000 from tracking_events").fetchone() == (True,)
+
+
+def test_the_edges_and_every_mistake_in_the_reading(pipeline, candidate, edges, person_key, warehouse):
+    pipeline.load()
+    candidate([ZONE])
+    right = expected_relations(edges, person_key=person_key, time_zone=edge_case.TIME_ZONE)
+    assert differences(right, warehouse.url, "audit", RELATIONS) == []
+
+    # What was found is what is right, so a wrong reading is compared with that.
+    found = {name: expected_frame(right, name) for name in RELATIONS}
+    unseen = []
+    for mistake in MISTAKES:
+        wrong = expected_relations(edges, person_key=person_key, time_zone=edge_case.TIME_ZONE, mistakes=[mistake])
+        if not any(frame_differences(name, expected_frame(wrong, name), found[name]) for name in RELATIONS):
+            unseen.append(mistake)
+    assert unseen == []
+
+
+class Planted(NamedTuple):
+    """A mistake in a model: what replaces what in which file, and the relation and what of it must differ."""
+
+    file: str
+    old: str
+    new: str
+    relation: str
+    what: str
+
+
+INDICATORS = "models/intermediate/int_deliveries__indicators.sql"
+AVERAGES = "models/intermediate/int_deliveries__platform_averages.sql"
+EVENTS = "models/marts/click_stream/tracking_events.sql"
+ENGAGEMENT = "models/marts/click_stream/message_engagement.sql"
+STATISTICS = "models/marts/statistics/tracking_statistics.sql"
+HOT_CLICKS = "models/marts/hot_clicks/hot_clicks.sql"
+DELIVERIES = "models/marts/deliveries/deliveries.sql"
+MISSING, TOO_MANY = "a row expected is not found", "a row found is not expected"
+
+# One build each; within a group no mistake can cause what another one is seen by.
+PLANTED = {
+    "links": [
+        Planted("models/marts/click_stream/url_label_clicks.sql", "sum(click_count)::", "max(click_count)::", "url_label_clicks", "click_count"),
+        Planted("models/marts/click_stream/url_category_clicks.sql", "click_count desc,", "click_count asc,", "url_category_clicks", "rank"),
+        Planted("models/marts/click_stream/url_clicks_by_day.sql", "{{ reporting_time('tracking_buckets.bucket_at') }}", "tracking_buckets.bucket_at", "url_clicks_by_day", MISSING),
+        Planted(STATISTICS, ">= cumulated.total_count", "> cumulated.total_count", "tracking_statistics", "seconds_to_percent"),
+        Planted(HOT_CLICKS, "    and shared.offer_id = 0\n", "", "hot_clicks", "is_drawn"),
+        Planted(ENGAGEMENT, "engaged.open_count > 0 as", "engaged.open_count + engaged.click_count > 0 as", "message_engagement", "has_opened"),
+        Planted(AVERAGES, "(not deliveries.is_proof and not deliveries.is_model)::integer", "1", "delivery_indicators", "platform_reactivity_rate"),
+    ],
+    "windows": [
+        Planted("models/intermediate/int_tracking_events__deduplicated.sql", "where occurred_at < last", "where occurred_at <= last", "tracking_events", MISSING),
+        Planted(INDICATORS, "count(distinct person_id) filter (where event_type = 'click')", "count(distinct person_id)", "delivery_indicators", "person_click_count"),
+        Planted(STATISTICS, " + interval '5 minutes'", "", "tracking_statistics", "seconds_to_percent"),
+        Planted(HOT_CLICKS, "> shared.occurrence", ">= shared.occurrence", "hot_clicks", "is_drawn"),
+        Planted(AVERAGES, "partition by typology_id, channel", "partition by typology_id", "delivery_indicators", "platform_reactivity_rate"),
+        Planted(ENGAGEMENT, "and message_id <> 0\n),\n\nreactions", "\n),\n\nreactions", "message_engagement", TOO_MANY),
+    ],
+    "people": [
+        Planted("models/staging/tracking/stg_tracking__events.sql", "lower(events.requester_uuid)", "events.requester_uuid", "tracking_events", "person_id"),
+        Planted("models/marts/click_stream/tracking_buckets.sql", "1970-01-01 00:00:00", "1970-01-01 00:02:30", "tracking_buckets", MISSING),
+        Planted(INDICATORS, "count(*) filter (where event_type = 'click')", "count(*) filter (where event_type in ('click', 'opt_out'))", "delivery_indicators", "total_click_count"),
+        Planted(DELIVERIES, "where not messages.is_seed", "where true", "deliveries", "success_count"),
+        Planted(AVERAGES, "order by moment_at, side", "order by moment_at, side desc", "delivery_indicators", "platform_reactivity_rate"),
+    ],
+    "measures": [
+        Planted(EVENTS, "on events.delivery_id = tracked_urls.delivery_id and events.url_id", "on events.url_id", "tracking_events", "url_type"),
+        Planted(EVENTS, "case when message_statuses.is_success then messages.event_at end", "messages.event_at", "tracking_events", "seconds_since_sent"),
+        Planted(EVENTS, "^[0-9]{1,15}", "^[0-9]+", "delivery_indicators", "transaction_amount"),
+        Planted("macros/rates.sql", "then round(", "then trunc(", "delivery_indicators", "estimated_total_open_count"),
+        Planted(INDICATORS, "filter (where message_id <> 0) as recipient_open_count", "filter (where event_type = 'open' and message_id <> 0) as recipient_open_count", "delivery_indicators", "recipient_open_count"),
+        Planted(INDICATORS, "event_type in ('web', 'transaction')", "event_type = 'web'", "delivery_indicators", "visited_page_count"),
+        Planted(DELIVERIES, "max(occurred_at)", "min(occurred_at)", "deliveries", "last_event_at"),
+        Planted("models/marts/click_stream/url_clicks.sql", "'sum(click_count) over (partition by delivery_id)'", "'sum(click_count) filter (where url_type = 1) over (partition by delivery_id)'", "url_clicks", "click_share"),
+    ],
+}  # fmt: skip
+
+
+def test_mistakes_planted_in_the_models_are_found(pipeline, candidate, edges, person_key, warehouse):
+    pipeline.load()
+    expected = expected_relations(edges, person_key=person_key, time_zone=edge_case.TIME_ZONE)
+    assert sum(map(len, PLANTED.values())) >= 20
+    for group in PLANTED.values():
+        candidate([ZONE, *((planted.file, planted.old, planted.new) for planted in group)])
+        told = differences(expected, warehouse.url, "audit", RELATIONS, limit=1)
+        for planted in group:
+            seen = [line for line in told if line.startswith(f"{planted.relation} (") and f"): {planted.what}" in line]
+            assert seen, f"{planted} was not seen among {told}"

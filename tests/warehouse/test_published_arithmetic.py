@@ -1,0 +1,236 @@
+"""The arithmetic that the documentation prints (spec 4.2, 4.3, 4.4): events that give the printed numerators and
+denominators are fed, and the printed percentages are read from the published marts.
+"""
+
+import datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+import polars as pl
+import pytest
+
+from message_tracking.warehouse import fetch_all
+
+CONTACT = datetime.datetime(2026, 1, 5, 8, tzinfo=datetime.UTC)
+URL_TYPES = {"click": 1, "opt_out": 3, "transaction": 5, "mirror_page": 6}
+
+# Domain, sent, recipients who opened, recipients who clicked; opens, clicks, raw reactivity in percent (spec 4.2, block 3).
+DOMAINS = {
+    "MSN": (355, 46, 0, "12.96", "0.00", "0.00"),
+    "AOL": (822, 66, 8, "8.03", "0.97", "12.12"),
+    "Hotmail": (1120, 123, 21, "10.98", "1.88", "17.07"),
+    "Yahoo": (2007, 231, 18, "11.51", "0.90", "7.79"),
+    "Gmail": (3231, 366, 79, "11.33", "2.45", "21.58"),
+    "Others": (706_823, 76_845, 5_874, "10.87", "0.83", "7.64"),
+}
+TOTAL = ("10.87", "0.84", "7.72")
+
+# Clicks of the ten most visited links and of all others, with their percent (spec 4.3). The second is the mirror page.
+LINKS = [8968, 8232, 8053, 7067, 6168, 5226, 3767, 3756, 3415, 2696]
+LINK_SHARES = ["10.55", "9.69", "9.48", "8.32", "7.26", "6.15", "4.43", "4.42", "4.02", "3.17"]
+OTHERS, OTHERS_SHARE = 27_619, "32.51"
+
+# Minutes after launch at which 10 … 90 % had come in (spec 4.4).
+OPENS_REACHED = [20, 40, 60, 70, 90, 110, 130, 180, 280]
+CLICKS_REACHED = [10, 30, 40, 60, 80, 100, 120, 230, 370]
+
+
+def percent(part, base, digits=2) -> str:
+    """How reports print a rate: half away from zero, 0 where the base is 0 (spec 4, 8.42)."""
+    rate = Decimal(part) / Decimal(base) * 100 if base else Decimal(0)
+    return str(rate.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
+
+
+class Feed:
+    """Deliveries, messages, links and events of a test, as frames, written as real exports and logs."""
+
+    def __init__(self, landing) -> None:
+        self.landing = landing
+        self.deliveries: list[str] = []
+        self.messages: list[pl.DataFrame] = []
+        self.urls: list[str] = []
+        self.events: list[pl.DataFrame] = []
+
+    def add_delivery(self, delivery_id: int, label: str, sent: int, to_deliver: int | None = None) -> None:
+        """A delivery whose messages 1 … `sent`, counted from `delivery_id * 1 000`, all arrived."""
+        self.deliveries.append(
+            f"{delivery_id},DM{delivery_id},{label},,0,95,false,false,1,,,,{sent if to_deliver is None else to_deliver},0,0,"
+            f"{CONTACT:%Y-%m-%dT%H:%M:%SZ},,"
+        )
+        first = delivery_id * 1000
+        self.messages.append(
+            pl.DataFrame({"message_id": pl.int_range(first, first + sent, eager=True)}).with_columns(
+                delivery_id=delivery_id, recipient_id="message_id", address_domain=pl.lit("example.net"), status=1,
+                failure_reason=0, is_seed=False, event_at=pl.lit(f"{CONTACT:%Y-%m-%dT%H:%M:%SZ}"), modified_at=pl.lit(""),
+            )
+        )  # fmt: skip
+
+    def add_url(self, url_id: int, delivery_id: int, kind: str, label: str) -> None:
+        """A link of the delivery."""
+        self.urls.append(f"{url_id},{delivery_id},{URL_TYPES[kind]},{label},,https://www.example/{url_id},0,html,")
+
+    def add_events(self, delivery_id: int, url_id: int, messages, seconds=60, persons="", parameters="") -> None:
+        """One event per element of `messages`, places among the delivery's messages; the rest is one for all or one each."""
+        frame = pl.DataFrame({"message": messages})
+        self.events.append(
+            frame.select(
+                message_id=pl.col("message") + delivery_id * 1000,
+                delivery_id=delivery_id,
+                url_id=url_id,
+                seconds=seconds if isinstance(seconds, pl.Series) else pl.lit(seconds),
+                person=persons if isinstance(persons, pl.Series) else pl.lit(persons),
+                parameters=parameters if isinstance(parameters, pl.Series) else pl.lit(parameters),
+            )
+        )
+
+    def write(self) -> None:
+        """Write the exports and one log of everything."""
+        self.landing.describe(deliveries=self.deliveries, tracked_urls=self.urls)
+        pl.concat(self.messages).write_csv(self.landing.folder / "exports" / "messages.csv")
+        events = pl.concat(self.events).with_row_index("counter", offset=1)
+
+        def as_hex(column: str, digits: int) -> pl.Expr:
+            nibbles = [(pl.col(column).cast(pl.Int64) // 16**place % 16) for place in reversed(range(digits))]
+            return pl.concat_str([pl.lit("0123456789abcdef").str.slice(nibble, 1) for nibble in nibbles])
+
+        at = pl.lit(CONTACT.replace(tzinfo=None)) + pl.duration(seconds="seconds")
+        line = pl.concat_str(
+            [
+                pl.lit("50x") + as_hex("counter", 16), at.dt.strftime("%Y-%m-%dT%H:%M:%S"), as_hex("message_id", 8),
+                as_hex("delivery_id", 8), as_hex("url_id", 8), pl.lit("0"), "person", pl.lit("h"), "parameters",
+                pl.lit("Mozilla/5.0"), pl.lit("203.0.113.10"),
+            ],
+            separator="\t",
+        )  # fmt: skip
+        log = self.landing.write_log([])
+        events.select(line).write_csv(log, include_header=False, quote_style="never")
+
+
+@pytest.fixture
+def feed(landing):
+    return Feed(landing)
+
+
+def places(count: int, start: int = 0) -> pl.Series:
+    """The places `start` … `start + count - 1`."""
+    return pl.int_range(start, start + count, eager=True)
+
+
+def test_open_and_click_through_rates_by_domain(feed, pipeline, connect_as):
+    for number, (domain, (sent, opened, clicked, *_)) in enumerate(DOMAINS.items()):
+        delivery_id = 10_000 * (number + 1)
+        feed.add_delivery(delivery_id, domain, sent)
+        feed.add_url(number + 10, delivery_id, "click", "Shop")
+        # Who clicks need not have shown the images: the click proves the open.
+        feed.add_events(delivery_id, 1, places(opened - clicked, clicked))
+        feed.add_events(delivery_id, number + 10, places(clicked))
+    feed.write()
+    pipeline.run()
+    rows = fetch_all(
+        connect_as("bi_reader"),
+        """
+        select label, success_count, recipient_open_count, recipient_click_count, raw_reactivity_rate
+        from marts.deliveries join marts.delivery_indicators using (delivery_id)
+        """,
+    )
+    read = {
+        label: (sent, opened, clicked, percent(opened, sent), percent(clicked, sent), percent(reactivity, 1))
+        for label, sent, opened, clicked, reactivity in rows
+    }
+    assert read == DOMAINS
+    sent, opened, clicked = (sum(row[place] for row in rows) for place in (1, 2, 3))
+    assert (sent, opened, clicked) == (714_358, 77_677, 6_000)
+    assert (percent(opened, sent), percent(clicked, sent), percent(clicked, opened)) == TOTAL
+
+
+def test_web_tracking_averages(feed, pipeline, connect_as):
+    feed.add_delivery(5000, "Shop", sent=1, to_deliver=11_592_837)
+    feed.add_url(10, 5000, "transaction", "Ordered")
+    feed.add_events(5000, 10, pl.repeat(0, 154, eager=True), parameters="amount=1&article=1")
+    feed.add_events(5000, 10, pl.repeat(0, 239 - 154, eager=True))
+    feed.write()
+    pipeline.run()
+    ((amount, articles, transactions, pages, to_deliver),) = fetch_all(
+        connect_as("bi_reader"),
+        """
+        select transaction_amount, article_count, transaction_count, visited_page_count, to_deliver_count
+        from marts.deliveries join marts.delivery_indicators using (delivery_id)
+        """,
+    )
+    assert (amount, articles, transactions, pages) == (154, 154, 239, 239)
+    assert round(amount / transactions, 2) == round(Decimal(articles) / transactions, 2) == Decimal("0.64")
+    assert round(amount / to_deliver, 2) == 0
+
+
+def test_most_visited_links(feed, pipeline, connect_as):
+    feed.add_delivery(5000, "News", sent=1000)
+    for number, clicks in enumerate([*LINKS, OTHERS], start=1):
+        is_mirror = number == 2
+        feed.add_url(
+            number + 10, 5000, "mirror_page" if is_mirror else "click", "Mirror Page" if is_mirror else f"Link {number}"
+        )
+        feed.add_events(5000, number + 10, places(clicks) % 1000)
+    feed.write()
+    pipeline.run()
+    for relation in ("url_clicks", "url_label_clicks"):
+        rows = fetch_all(
+            connect_as("bi_reader"), f"select click_count, click_share, label from marts.{relation} order by rank"
+        )
+        assert [clicks for clicks, _, _ in rows] == [OTHERS, *LINKS]
+        assert [percent(share, 1) for _, share, _ in rows] == [OTHERS_SHARE, *LINK_SHARES]
+        assert rows[2][2] == "Mirror Page"
+        assert sum(clicks for clicks, _, _ in rows) == 84_967
+
+
+def test_time_to_take_effect(feed, pipeline, connect_as):
+    feed.add_delivery(5000, "News", sent=20)
+    feed.add_url(10, 5000, "click", "Shop")
+    for url_id, reached in ((1, OPENS_REACHED), (10, CLICKS_REACHED)):
+        # A tenth in the bucket that ends at each time, the last one a day later.
+        minutes = pl.Series([*reached, 1440])
+        feed.add_events(5000, url_id, places(10), seconds=minutes * 60 - 1)
+    feed.write()
+    pipeline.run()
+    rows = fetch_all(
+        connect_as("bi_reader"),
+        "select series, percent, seconds_to_percent / 60 from marts.tracking_statistics order by percent",
+    )
+    assert [minutes for series, _, minutes in rows if series == "opens"] == OPENS_REACHED
+    assert [minutes for series, _, minutes in rows if series == "clicks"] == CLICKS_REACHED
+    assert [minutes for series, _, minutes in rows if series == "transactions"] == [None] * 9
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_the_whole_report_of_ten_million_messages(feed, pipeline, connect_as):
+    sent, opened, opens, clicked, persons, clicks = 10_186_024, 1_475_660, 2_225_724, 83_012, 93_107, 120_434
+    opt_outs, mirror_pages = 45_085, 15_476
+    feed.add_delivery(5000, "All", sent, to_deliver=11_592_837)
+    for url_id, kind in ((10, "click"), (13, "opt_out"), (16, "mirror_page")):
+        feed.add_url(url_id, 5000, kind, kind)
+    feed.add_events(5000, 1, places(opened))
+    feed.add_events(5000, 1, places(opens - opened), seconds=3600)
+    # Each recipient who clicked, then friends with browsers of their own, then second clicks of the first ones.
+    person = pl.concat([places(persons), places(clicks - persons)])
+    uuids = pl.select(
+        pl.format("00000000-0000-0000-0000-{}", person.cast(pl.String).str.pad_start(12, "0"))
+    ).to_series()
+    feed.add_events(5000, 10, places(clicks) % clicked, persons=uuids)
+    feed.add_events(5000, 13, places(opt_outs))
+    feed.add_events(5000, 16, places(mirror_pages))
+    feed.write()
+    pipeline.run()
+    ((*figures, reactivity, distinct, cumulated),) = fetch_all(
+        connect_as("bi_reader"),
+        """
+        select
+            success_count, estimated_recipient_open_count, estimated_total_open_count, opt_out_click_count,
+            mirror_page_click_count, person_click_count, total_click_count, recipient_click_count, forward_count,
+            reactivity_rate, distinct_click_rate, cumulated_click_rate
+        from marts.deliveries join marts.delivery_indicators using (delivery_id)
+        """,
+    )
+    assert figures == [sent, opened, opens, opt_outs, mirror_pages, persons, clicks, clicked, persons - clicked]
+    assert [percent(figure, sent) for figure in figures[1:8]] == [
+        "14.49", "21.85", "0.44", "0.15", "0.91", "1.18", "0.81"
+    ]  # fmt: skip
+    assert [percent(rate, 1) for rate in (reactivity, distinct, cumulated)] == ["5.63", "0.91", "1.18"]
