@@ -14,7 +14,7 @@ from message_tracking.settings import Settings
 @click.command()
 @click.option("--lines", default=50_000, show_default=True, help="Log lines in all files together.")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes another campaign.")
-@click.option("--deliveries", default=8, show_default=True, help="Deliveries with messages, one of them a proof.")
+@click.option("--deliveries", default=8, show_default=True, help="Ordinary deliveries; traits add small ones.")
 @click.option("--servers", default=3, show_default=True, help="Tracking servers, each with its own prefix character.")
 @click.option(
     "--start",
@@ -25,6 +25,8 @@ from message_tracking.settings import Settings
 )
 @click.option("--gzip-share", default=0.3, show_default=True, help="Share of the log files that are gzipped.")
 @click.option("--corrupted-share", default=0.002, show_default=True, help="Share of the lines that are corrupted.")
+@click.option("--without", "left_out", multiple=True, metavar="TRAIT", help="Leave a trait out; may be repeated.")
+@click.option("--list-traits", is_flag=True, help="Print the traits that a sample plants, and make none.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -36,18 +38,34 @@ from message_tracking.settings import Settings
     show_default=True,
     help="Also lay the worked example into MESSAGE_TRACKING_HOME/landing/golden.",
 )
-def sample(start: datetime.datetime, output: Path | None, golden: bool, **sizes: Any) -> None:
+def sample(
+    start: datetime.datetime,
+    left_out: tuple[str, ...],
+    list_traits: bool,
+    output: Path | None,
+    golden: bool,
+    **sizes: Any,
+) -> None:
     """Make a campaign as real tracking-log files, exports and message bodies.
 
     The same options always write the same bytes, so running it again changes nothing. What was planted (events of
-    each kind, repeated opens, corrupted lines, figures of every delivery) is written to planted.json beside the files.
-    A folder that holds anything but the same sample is refused.
+    each kind, repeated opens, corrupted lines, how often each trait, figures of every delivery) is written to
+    planted.json beside the files. A folder that holds anything but the same sample is refused.
     """
-    from message_tracking.sample import SampleOptions, generate_sample, lay_worked_example  # noqa: PLC0415  (heavy)
+    from message_tracking.sample import (  # noqa: PLC0415  (heavy)
+        TRAITS,
+        SampleOptions,
+        generate_sample,
+        lay_worked_example,
+    )
 
+    if list_traits:
+        width = max(map(len, TRAITS))
+        click.echo("\n".join(f"{name:<{width}}  {planted}" for name, planted in TRAITS.items()))
+        return
     landing = Settings.from_environment().home / "landing"
     folder = output or landing / "campaign"
-    options = SampleOptions(start=start.date(), **sizes)
+    options = SampleOptions(start=start.date(), without=frozenset(left_out), **sizes)
     columns = (TextColumn("Writing log lines"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=options.lines)

@@ -5,6 +5,7 @@ import string
 from dataclasses import dataclass
 
 from message_tracking.errors import ConfigurationError
+from message_tracking.sample.traits import check_traits
 
 PREFIXES = "56789" + string.ascii_letters
 """One prefix character of the log id for each server (spec §2.2, field 1)."""
@@ -21,7 +22,7 @@ class SampleOptions:
     """Log lines in all files together, the corrupted ones included."""
     seed: int = 1
     deliveries: int = 8
-    """Deliveries with messages; from two on, one of them is a proof."""
+    """Ordinary deliveries; traits turn the second one into a proof and add small ones."""
     servers: int = 3
     start: datetime.date = datetime.date(2026, 1, 5)
     """Everything happens in the weeks before midnight UTC of this day."""
@@ -29,9 +30,12 @@ class SampleOptions:
     """Share of the log files that are gzipped, 0 to 1."""
     corrupted_share: float = 0.002
     """Share of the lines that are corrupted, 0 to 1."""
+    without: frozenset[str] = frozenset()
+    """Names of TRAITS that are left out."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the names and ranges."""
+        check_traits(self.without)
         today = datetime.datetime.now(datetime.UTC).date()
         ranges = {
             "lines": (self.lines, 1, 2**31),
@@ -48,6 +52,10 @@ class SampleOptions:
                     f"--{name} {value} is out of range.", f"Choose a value from {lowest} to {highest}."
                 )
 
+    def has(self, trait: str) -> bool:
+        """Whether a trait is planted."""
+        return trait not in self.without
+
     def described(self) -> dict[str, object]:
         """The options as planted.json holds them."""
-        return {**vars(self), "start": self.start.isoformat()}
+        return {**vars(self), "start": self.start.isoformat(), "without": sorted(self.without)}

@@ -1,4 +1,4 @@
-"""Reactions to a campaign, in the order of time and in bounded memory, whatever their number."""
+"""Reactions to a campaign, in the order in which they are logged and in bounded memory, whatever their number."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,28 +9,53 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from message_tracking.sample.campaign import LINK_COUNT, STEP_SECONDS, Campaign, Integers, links_of
+from message_tracking.sample.campaign import Campaign
+from message_tracking.sample.deliveries import Flags, Integers
+from message_tracking.sample.exports import STEP_SECONDS
 from message_tracking.sample.hashing import fractions
+from message_tracking.sample.messages import FOREIGN_MESSAGE, UNKNOWN_MESSAGE, ZERO_MESSAGE
+from message_tracking.sample.parameters import drawn_parameters
+from message_tracking.sample.tracked_urls import FOREIGN_URL, UNDOCUMENTED_TYPES, UNKNOWN_URL, UrlType
 
-KINDS = ["open", "click", "opt_out", "web", "transaction", "mirror_page"]
-OPEN, CLICK, OPT_OUT, WEB, TRANSACTION, MIRROR_PAGE = range(len(KINDS))
-_URL_TYPES = {CLICK: 1, OPT_OUT: 3, WEB: 4, TRANSACTION: 5, MIRROR_PAGE: 6}
+KINDS = ["open", "click", "opt_out", "web", "transaction", "mirror_page", "unknown"]
+OPEN, CLICK, OPT_OUT, WEB, TRANSACTION, MIRROR_PAGE, UNKNOWN = range(len(KINDS))
+_HTML_ONLY = [OPEN, MIRROR_PAGE, UNKNOWN]
+"""Kinds that a text body has nothing for."""
+_URL_TYPES: dict[int, tuple[int, ...]] = {
+    CLICK: (UrlType.CLICK,),
+    OPT_OUT: (UrlType.OPT_OUT,),
+    WEB: (UrlType.WEB,),
+    TRANSACTION: (UrlType.TRANSACTION,),
+    MIRROR_PAGE: (UrlType.MIRROR_PAGE,),
+    UNKNOWN: (*UNDOCUMENTED_TYPES, UrlType.OPEN),
+}
+"""The URL types that each kind is a reaction on."""
 
 OPEN_PIXEL = -1
 """Stands for the reserved URL id 1 in the column `url`."""
 
 DEVICES = 4
 """Browsers that can act on one message: two of the recipient's own, and one of somebody it was forwarded to."""
-_SECOND_DEVICE, _FORWARDED = 1, 2
+FORWARDED = 2
 
 NO_UUID, COOKIE, NO_COOKIES = 0, 1, 2
 """Whose requester UUID an event carries: nobody's, the device's own, or a new one because cookies are refused."""
 
-_CHUNK_LINES = 250_000
-_KIND_SHARES = np.array([0.6, 0.28, 0.012, 0.05, 0.028, 0.03])
-_FOLLOWER_SHARE = 0.06
+PRIMARY, REPEAT, EDGE = 0, 1, 2
+"""How a reaction came about: by itself, as a repeat of another one within a minute, or as an open at an edge."""
+
+EDGES = [(5_990,), (6_000,), (6_010,), (3_000, 5_990, 6_000), (3_000, 6_010, 9_000, 12_010)]
+"""Hundredths of a second after an open at which more follow: just duplicates, just none, and chains of both."""
+
+_CHUNK_LINES = 200_000
+_KIND_SHARES = np.array([0.59, 0.28, 0.012, 0.05, 0.028, 0.03, 0.01])
+_REPEAT_SHARE = 0.06
+_LINES_PER_EDGE = 150
+_EXTRA_INTEREST = 0.5
 _TICKS = 100
 """Time is counted in hundredths of a second, as the log prints it."""
+_LATE_EVERY = 499
+_HOUR = 3_600 * _TICKS
 
 
 @dataclass(frozen=True)
@@ -40,11 +65,12 @@ class Reactions:
     campaign: Campaign
 
     def chunks(self) -> Iterator[pl.DataFrame]:
-        """Yield frames of reactions ordered by time, none of a frame before the last of the one before it.
+        """Yield frames of reactions in the order of logging; none happened before any of the frame before.
 
-        Columns: `at` (hundredths of a second since 1970), `serial` (unique), `delivery`, `message`, `recipient`
-        (places in the campaign), `kind` (place in KINDS), `url` (place in the campaign's tracked URLs or OPEN_PIXEL),
-        `device`, `uuid_kind`, `is_text`, `cents` and `articles` (of transactions).
+        Columns: `at` (hundredths of a second since 1970), `serial` (unique), `delivery`, `message`, `recipient`, `url`
+        (places in the campaign, strays included; or OPEN_PIXEL), `kind` (place in KINDS), `device`, `uuid_kind`,
+        `is_text`, `parameters` (place in PARAMETERS or none), `cents` and `articles` (of transactions, as they count),
+        `origin` (PRIMARY, REPEAT or EDGE) and `is_late` (the line stands hours behind its time).
         """
         waiting: pl.DataFrame | None = None
         first = 0
@@ -53,16 +79,25 @@ class Reactions:
             drawn = self._drawn(number, begin, end, first, last - first)
             first = last
             known = pl.concat([waiting, drawn]) if waiting is not None else drawn
-            known = known.sort("at", "serial")
             is_due = pl.col("at") < (self._origin + end * STEP_SECONDS) * _TICKS
             waiting = known.filter(~is_due)
-            yield known.filter(is_due)
+            yield self._logged(known.filter(is_due))
         if waiting is not None:
-            yield waiting
+            yield self._logged(waiting)
+
+    def _logged(self, events: pl.DataFrame) -> pl.DataFrame:
+        """Sort by the time of logging, which for late events is 6 to 54 hours after they happened."""
+        if not self.campaign.options.has("late_events"):
+            return events.sort("at", "serial").with_columns(is_late=False)
+        serials = events["serial"].to_numpy()
+        delay = ((6 + 48 * fractions(serials, 60)) * _HOUR).astype(np.int64)
+        events = events.with_columns(is_late=pl.Series(serials % _LATE_EVERY == 77))
+        logged_at = pl.col("at") + pl.when("is_late").then(pl.lit(pl.Series(delay))).otherwise(0)
+        return events.sort(logged_at, "serial")
 
     @property
     def _origin(self) -> int:
-        return int(self.campaign.contact_seconds.min())
+        return int(self.campaign.deliveries.contact_seconds.min())
 
     @cached_property
     def _density(self) -> npt.NDArray[np.float64]:
@@ -70,14 +105,16 @@ class Reactions:
 
         Interest decays over hours and days, and people sleep. Nobody reacts in the step in which the send runs.
         """
-        campaign = self.campaign
-        # The last step stays empty, so that what follows a reaction within a minute ends in time, too.
-        steps = self._origin + STEP_SECONDS * np.arange((campaign.end_seconds - self._origin) // STEP_SECONDS - 1)
-        age_hours = (steps[None, :] - campaign.contact_seconds[:, None]) / 3_600
+        deliveries = self.campaign.deliveries
+        # The last step stays empty, so that what follows a reaction within minutes ends in time, too.
+        steps = self._origin + STEP_SECONDS * np.arange((deliveries.end_seconds - self._origin) // STEP_SECONDS - 1)
+        age_hours = (steps[None, :] - deliveries.contact_seconds[:, None]) / 3_600
         interest = 0.65 / 6 * np.exp(-age_hours.clip(0) / 6) + 0.35 / 60 * np.exp(-age_hours.clip(0) / 60)
         awake = 0.15 + 0.85 * np.sin(np.pi * ((steps / 3_600 - 5) % 24) / 24) ** 2
         density = np.where(age_hours > 0, interest * awake[None, :], 0)
-        weights = campaign.reached_counts * (0.6 + 0.8 * fractions(campaign.delivery_ids, campaign.options.seed))
+        weights = deliveries.reached_counts * (0.6 + 0.8 * fractions(deliveries.ids, self.campaign.options.seed))
+        weights *= np.where(deliveries.is_extra, _EXTRA_INTEREST, 1)
+        weights *= ~deliveries.are("direct_mail", "silent_deliveries")
         density *= (weights / density.sum(axis=1))[:, None]
         return np.asarray(density / density.sum())
 
@@ -96,19 +133,32 @@ class Reactions:
         return list(pairwise(bounds))
 
     def _drawn(self, number: int, begin: int, end: int, first_serial: int, count: int) -> pl.DataFrame:
-        """Draw `count` reactions whose first causes lie in one slice; some follow another one within a minute."""
-        generator = np.random.default_rng([self.campaign.options.seed, 10, number])
-        follower_count = int(count * _FOLLOWER_SHARE)
-        primary = self._primaries(generator, begin, end, count - follower_count)
-        followers = primary[generator.integers(0, max(primary.height, 1), follower_count)].with_columns(
-            at=pl.col("at") + pl.Series(generator.integers(20, 59 * _TICKS, follower_count))
+        """Draw `count` reactions whose first causes lie in one slice; some follow another one within minutes."""
+        options = self.campaign.options
+        generator = np.random.default_rng([options.seed, 10, number])
+        edges = [EDGES[group % len(EDGES)] for group in range(count // _LINES_PER_EDGE)]
+        edges = edges if options.has("edge_opens") else []
+        edge_count = sum(map(len, edges))
+        repeat_count = int(count * _REPEAT_SHARE) if options.has("repeated_reactions") else 0
+        primary = self._primaries(generator, begin, end, first_serial, count - repeat_count - edge_count)
+        repeats = primary[generator.integers(0, max(primary.height, 1), repeat_count)].with_columns(
+            at=pl.col("at") + pl.Series(generator.integers(20, 59 * _TICKS, repeat_count)),
+            origin=pl.lit(REPEAT, pl.Int64),
         )
-        return pl.concat([primary, followers]).with_columns(
+        opens = np.flatnonzero(primary["kind"].to_numpy() == OPEN)
+        chosen = generator.integers(0, max(opens.size, 1), len(edges))
+        edge_opens = primary[np.repeat(opens[chosen], [len(edge) for edge in edges])].with_columns(
+            at=pl.col("at") + pl.Series([offset for edge in edges for offset in edge], dtype=pl.Int64),
+            origin=pl.lit(EDGE, pl.Int64),
+        )
+        return pl.concat([primary, repeats, edge_opens]).with_columns(
             serial=pl.int_range(first_serial, first_serial + count, dtype=pl.Int64)
         )
 
-    def _primaries(self, generator: np.random.Generator, begin: int, end: int, count: int) -> pl.DataFrame:
-        campaign = self.campaign
+    def _primaries(
+        self, generator: np.random.Generator, begin: int, end: int, first_serial: int, count: int
+    ) -> pl.DataFrame:
+        deliveries, messages, options = self.campaign.deliveries, self.campaign.messages, self.campaign.options
         density = self._density[:, begin:end]
         cells = generator.multinomial(count, density.ravel() / density.sum())
         cell = np.repeat(np.arange(density.size), cells)
@@ -116,57 +166,98 @@ class Reactions:
         ticks = generator.integers(0, STEP_SECONDS * _TICKS, count)
 
         kind = self._kinds(generator, delivery)
-        rank = (campaign.reached_counts[delivery] * generator.random(count) ** 1.8).astype(np.int64)
-        # A text body holds no pixel and no mirror page: the neighbour, who got HTML, reacts instead.
-        needs_html = np.isin(kind, [OPEN, MIRROR_PAGE]) & (rank % 10 == 7)
-        message = campaign.first_messages[delivery] + rank - needs_html
-        is_text = campaign.is_text[message]
-        transacts = kind == TRANSACTION
+        rank = (deliveries.reached_counts[delivery] * generator.random(count) ** 1.8).astype(np.int64)
+        message = deliveries.first_messages[delivery] + rank
+        # A text body holds neither pixel nor mirror page: the neighbour, who got HTML, reacts instead.
+        message -= np.isin(kind, _HTML_ONLY) & messages.is_text[message]
+        is_text = messages.is_text[message]
+        url = self._urls(generator, delivery, kind, is_text)
+
+        serial = first_serial + np.arange(count)
+        message = self._stray_messages(serial, delivery, message)
+        url, kind = self._stray_urls(serial, delivery, url, kind)
+        device = np.searchsorted([0.78, 0.96], generator.random(count))
         return pl.DataFrame(
             {
                 "at": (self._origin + (begin + step) * STEP_SECONDS) * _TICKS + ticks,
-                "serial": np.zeros(count, dtype=np.int64),
+                "serial": serial,
                 "delivery": delivery,
                 "message": message,
-                "recipient": campaign.recipients[message],
+                "recipient": messages.recipients[message],
                 "kind": kind,
-                "url": self._urls(generator, delivery, kind, is_text),
-                "device": np.searchsorted([0.78, 0.96], generator.random(count)),
-                "uuid_kind": _uuid_kinds(generator, kind),
+                "url": url,
+                "device": device if options.has("forwards") else np.minimum(device, FORWARDED - 1),
+                "uuid_kind": self._uuid_kinds(generator, kind),
                 "is_text": is_text,
-                "cents": np.where(transacts, generator.integers(500, 30_000, count), 0),
-                "articles": np.where(transacts, generator.integers(1, 6, count), 0),
+                **drawn_parameters(generator, kind == TRANSACTION, kind == WEB, odd=options.has("odd_parameters")),
+                "origin": np.full(count, PRIMARY),
             }
         )
 
     def _kinds(self, generator: np.random.Generator, delivery: Integers) -> Integers:
-        """Draw kinds; some deliveries are clicked more than others."""
-        shares = np.tile(_KIND_SHARES, (self.campaign.options.deliveries, 1))
-        shares[:, CLICK] *= 0.6 + 0.8 * fractions(self.campaign.delivery_ids, self.campaign.options.seed + 1)
+        """Draw kinds; some deliveries are clicked more than others, and a text holds nothing that opens."""
+        deliveries, options = self.campaign.deliveries, self.campaign.options
+        shares = np.tile(_KIND_SHARES, (deliveries.count, 1))
+        shares[:, CLICK] *= 0.6 + 0.8 * fractions(deliveries.ids, options.seed + 1)
+        shares[deliveries.is_text_only[:, None] & np.isin(range(len(KINDS)), _HTML_ONLY)] = 0
+        for kind, url_types in _URL_TYPES.items():
+            if not self.campaign.urls.places(url_types, "html").size:
+                shares[:, kind] = 0
         bounds = np.cumsum(shares, axis=1) / shares.sum(axis=1, keepdims=True)
         drawn = generator.random(delivery.size)
         return np.asarray(sum((drawn >= bounds[delivery, kind]).astype(np.int64) for kind in range(len(KINDS) - 1)))
 
-    def _urls(
-        self, generator: np.random.Generator, delivery: Integers, kind: Integers, is_text: npt.NDArray[np.bool_]
-    ) -> Integers:
+    def _urls(self, generator: np.random.Generator, delivery: Integers, kind: Integers, is_text: Flags) -> Integers:
+        urls = self.campaign.urls
         url = np.full(kind.size, OPEN_PIXEL, dtype=np.int64)
         drawn = generator.random(kind.size)
-        for code, url_type in _URL_TYPES.items():
+        for code, url_types in _URL_TYPES.items():
             for part in ("html", "text"):
-                links = links_of(url_type, part)
+                links = urls.places(url_types, part)
                 places = np.flatnonzero((kind == code) & (is_text == (part == "text")))
                 # Web and transaction pages lie outside the body: a reader of text reaches the same ones.
-                links = links if links.size else links_of(url_type, "html")
+                links = links if links.size else urls.places(url_types, "html")
+                if not places.size:
+                    continue
                 popularity = np.cumsum(1 / np.arange(1, links.size + 1))
                 chosen = np.searchsorted(popularity[:-1], drawn[places] * popularity[-1], side="right")
-                url[places] = delivery[places] * LINK_COUNT + links[chosen]
+                url[places] = delivery[places] * len(urls.links) + links[chosen]
         return url
 
+    def _stray_messages(self, serial: Integers, delivery: Integers, message: Integers) -> Integers:
+        """Let one event of a few hundred name a message that is none of its delivery."""
+        messages, has = self.campaign.messages, self.campaign.options.has
+        message = message.copy()
+        for trait, kind, every, phase in (
+            ("unknown_messages", UNKNOWN_MESSAGE, 400, 117),
+            ("zero_messages", ZERO_MESSAGE, 400, 217),
+            ("foreign_messages", FOREIGN_MESSAGE, 2_000, 999),
+        ):
+            if has(trait) and (kind != FOREIGN_MESSAGE or self.campaign.deliveries.count > 1):
+                chosen = serial % every == phase
+                message[chosen] = messages.strays(delivery[chosen], kind, serial[chosen] // every)
+        return message
 
-def _uuid_kinds(generator: np.random.Generator, kind: Integers) -> Integers:
-    """Opens seldom carry a UUID, other reactions nearly always do; some readers refuse cookies (spec §1.1)."""
-    drawn = generator.random(kind.size)
-    of_opens = np.select([drawn < 0.84, drawn < 0.95], [NO_UUID, COOKIE], NO_COOKIES)
-    of_others = np.select([drawn < 0.01, drawn < 0.93], [NO_UUID, COOKIE], NO_COOKIES)
-    return np.where(kind == OPEN, of_opens, of_others)
+    def _stray_urls(
+        self, serial: Integers, delivery: Integers, url: Integers, kind: Integers
+    ) -> tuple[Integers, Integers]:
+        """Let one event of a few hundred name a URL that is none of its delivery."""
+        urls, has = self.campaign.urls, self.campaign.options.has
+        can_be_foreign = urls.exists.any(axis=1).sum() > 1
+        url, kind = url.copy(), kind.copy()
+        for trait, stray, every, phase in (
+            ("unknown_urls", UNKNOWN_URL, 400, 317),
+            ("foreign_urls", FOREIGN_URL, 2_000, 1_499),
+        ):
+            if has(trait) and (stray != FOREIGN_URL or can_be_foreign):
+                chosen = serial % every == phase
+                url[chosen], kind[chosen] = urls.strays(delivery[chosen], stray), UNKNOWN
+        return url, kind
+
+    def _uuid_kinds(self, generator: np.random.Generator, kind: Integers) -> Integers:
+        """Opens seldom carry a UUID, other reactions nearly always do; some readers refuse cookies (spec §1.1)."""
+        drawn = generator.random(kind.size)
+        single = NO_COOKIES if self.campaign.options.has("cookieless_readers") else COOKIE
+        of_opens = np.select([drawn < 0.84, drawn < 0.95], [NO_UUID, COOKIE], single)
+        of_others = np.select([drawn < 0.01, drawn < 0.93], [NO_UUID, COOKIE], single)
+        return np.where(kind == OPEN, of_opens, of_others)

@@ -4,36 +4,66 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from message_tracking.sample.campaign import SENT, Campaign, Integers
+from message_tracking.sample.campaign import Campaign
+from message_tracking.sample.deliveries import Flags, Integers
 from message_tracking.sample.lines import CORRUPTIONS
-from message_tracking.sample.reactions import CLICK, DEVICES, KINDS, NO_COOKIES, NO_UUID, OPEN
+from message_tracking.sample.messages import FOREIGN_MESSAGE, SENT, STRAYS, UNKNOWN_MESSAGE, ZERO_MESSAGE
+from message_tracking.sample.reactions import (
+    CLICK,
+    DEVICES,
+    EDGE,
+    FORWARDED,
+    KINDS,
+    NO_COOKIES,
+    NO_UUID,
+    OPEN,
+    REPEAT,
+)
+from message_tracking.sample.tracked_urls import FOREIGN_URL, UNKNOWN_URL
 
 DUPLICATE_TICKS = 6_000
 """An open nearer than this to the last kept one of its message is a duplicate (spec §8.24); hundredths of a second."""
 
 _NEVER = -(2**62)
 
+_TRAITS: dict[str, pl.Expr] = {
+    "odd_parameters": pl.col("parameters") >= 0,
+    "forwards": pl.col("device") >= FORWARDED,
+    "cookieless_readers": pl.col("uuid_kind") == NO_COOKIES,
+    "uuid_cases": pl.col("is_upper_case"),
+    "repeated_reactions": pl.col("origin") == REPEAT,
+    "edge_opens": pl.col("origin") == EDGE,
+    "late_events": pl.col("is_late"),
+    "proxy_chains": pl.col("has_proxy"),
+    "crlf_lines": pl.col("has_crlf"),
+    "non_utf8_bytes": pl.col("is_not_utf8"),
+}
+"""Which events show a trait that a column tells of."""
+
 
 class Tally:
-    """Takes in the events in the order of time, chunk by chunk; only what stands in good lines counts."""
+    """Takes in the events chunk by chunk, the chunks in the order of time; only what stands in good lines counts."""
 
     def __init__(self, campaign: Campaign) -> None:
-        deliveries, messages = campaign.options.deliveries, int(campaign.first_messages[-1])
+        deliveries, messages = campaign.deliveries.count, campaign.messages.count_with_strays
         self._campaign = campaign
+        # Id 0 is no message: nobody is counted, and its opens are no duplicates of each other (design §4.3).
+        self._is_message = campaign.messages.ids != 0
         self._corrupted = np.zeros(len(CORRUPTIONS) + 1, dtype=np.int64)
         self._kinds = np.zeros((deliveries, len(KINDS)), dtype=np.int64)
-        self._urls = np.zeros(campaign.url_ids.size, dtype=np.int64)
+        self._urls = np.zeros(campaign.urls.ids.size, dtype=np.int64)
+        self._messages = np.zeros(messages, dtype=np.int64)
+        self._traits = dict.fromkeys(_TRAITS, 0)
         self._duplicates = np.zeros(deliveries, dtype=np.int64)
         self._cents = np.zeros(deliveries, dtype=np.int64)
         self._articles = np.zeros(deliveries, dtype=np.int64)
         self._single_clickers = np.zeros(deliveries, dtype=np.int64)
         self._last_kept = np.full(messages, _NEVER, dtype=np.int64)
-        self._has_reacted = np.zeros(messages, dtype=np.bool_)
         self._has_clicked = np.zeros(messages, dtype=np.bool_)
         self._device_clicked = np.zeros(messages * DEVICES, dtype=np.bool_)
 
     def add(self, events: pl.DataFrame) -> None:
-        """Count the next events: columns as in `Reactions.chunks()`, with `corruption`."""
+        """Count the next events: columns as in `Reactions.chunks()` and `with_marks`, with `corruption`."""
         self._corrupted += np.bincount(events["corruption"].to_numpy(), minlength=self._corrupted.size)
         events = events.filter(pl.col("corruption") == 0)
         delivery, message, kind = (events[name].to_numpy() for name in ("delivery", "message", "kind"))
@@ -42,7 +72,11 @@ class Tally:
         self._articles += _sums(delivery, events["articles"].to_numpy(), self._articles.size)
         url = events["url"].to_numpy()
         self._urls += np.bincount(url[url >= 0], minlength=self._urls.size)
-        self._has_reacted[message] = True
+        self._messages += np.bincount(message, minlength=self._messages.size)
+        for trait, count in (
+            events.select(shows.sum().alias(name) for name, shows in _TRAITS.items()).to_dicts()[0].items()
+        ):
+            self._traits[trait] += count
         self._add_clicks(events.filter(pl.col("kind") == CLICK))
         self._add_opens(events.filter(pl.col("kind") == OPEN))
 
@@ -56,9 +90,9 @@ class Tally:
 
     def _add_opens(self, opens: pl.DataFrame) -> None:
         """Each round looks at the first open left of every message; those too near to a kept one drop out."""
-        opens = opens.sort("message", "at")
+        opens = opens.filter(pl.Series(self._is_message[opens["message"].to_numpy()])).sort("message", "at")
         message, at = opens["message"].to_numpy(), opens["at"].to_numpy()
-        delivery_of = self._campaign.message_deliveries
+        delivery_of = self._campaign.messages.deliveries
         while True:
             is_duplicate = at < self._last_kept[message] + DUPLICATE_TICKS
             dropped = delivery_of[message[is_duplicate]]
@@ -84,33 +118,52 @@ class Tally:
             "events": dict(zip(KINDS, self._kinds.sum(axis=0).tolist(), strict=True)),
             "duplicate_open_count": int(self._duplicates.sum()),
             "deliveries": self._described_deliveries(),
-            "url_clicks": dict(zip(map(str, self._campaign.url_ids.tolist()), self._urls.tolist(), strict=True)),
+            "url_clicks": self._described_urls(),
         }
 
+    def traits(self) -> dict[str, int]:
+        """How many good lines show each trait of events."""
+        messages = self._messages[self._campaign.messages.count :].reshape(-1, STRAYS).sum(axis=0)
+        urls = self._urls[self._campaign.urls.count :].reshape(-1, 2).sum(axis=0)
+        return self._traits | {
+            "zero_messages": int(messages[ZERO_MESSAGE]),
+            "unknown_messages": int(messages[UNKNOWN_MESSAGE:FOREIGN_MESSAGE].sum()),
+            "foreign_messages": int(messages[FOREIGN_MESSAGE:].sum()),
+            "unknown_urls": int(urls[UNKNOWN_URL]),
+            "foreign_urls": int(urls[FOREIGN_URL]),
+        }
+
+    def _described_urls(self) -> dict[str, int]:
+        urls = self._campaign.urls
+        places = np.flatnonzero(urls.exists)
+        return dict(zip(map(str, urls.ids[places].tolist()), self._urls[places].tolist(), strict=True))
+
     def _described_deliveries(self) -> dict[str, dict[str, object]]:
-        campaign = self._campaign
-        succeeded = (campaign.statuses == SENT) & ~campaign.is_seed
+        deliveries, messages = self._campaign.deliveries, self._campaign.messages
+        succeeded = (messages.statuses == SENT) & ~messages.is_seed
         people = self._device_clicked.reshape(-1, DEVICES).sum(axis=1)
         figures: dict[str, npt.NDArray[np.generic]] = {
-            "is_proof": campaign.is_proof,
-            "message_count": campaign.message_counts,
+            "is_described": ~deliveries.are("undescribed_deliveries"),
+            "is_proof": deliveries.are("proofs"),
+            "message_count": deliveries.message_counts,
             "success_count": self._per_delivery(succeeded),
             **{f"{kind}_count": self._kinds[:, place] for place, kind in enumerate(KINDS)},
             "duplicate_open_count": self._duplicates,
-            "recipient_open_count": self._per_delivery(self._has_reacted),
-            "recipient_click_count": self._per_delivery(self._has_clicked),
+            "recipient_open_count": self._per_delivery((self._messages > 0) & self._is_message),
+            "recipient_click_count": self._per_delivery(self._has_clicked & self._is_message),
             "person_click_count": self._per_delivery(people) + self._single_clickers,
             "article_count": self._articles,
         }
         return {
             str(delivery_id): {name: values[place].item() for name, values in figures.items()}
             | {"transaction_amount": f"{self._cents[place] // 100}.{self._cents[place] % 100:02d}"}
-            for place, delivery_id in enumerate(campaign.delivery_ids)
+            for place, delivery_id in enumerate(deliveries.ids)
         }
 
-    def _per_delivery(self, per_message: npt.NDArray[np.generic]) -> Integers:
-        return _sums(self._campaign.message_deliveries, per_message, self._campaign.options.deliveries)
+    def _per_delivery(self, per_message: Flags | Integers) -> Integers:
+        of = self._campaign.messages.deliveries[: per_message.size]
+        return _sums(of, per_message, self._campaign.deliveries.count)
 
 
-def _sums(groups: Integers, values: npt.NDArray[np.generic], size: int) -> Integers:
+def _sums(groups: Integers, values: Flags | Integers, size: int) -> Integers:
     return np.bincount(groups, weights=values, minlength=size).round().astype(np.int64)

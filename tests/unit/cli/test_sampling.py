@@ -1,5 +1,6 @@
 """The verb `sample`."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,23 @@ def test_another_folder_and_no_worked_example(home: Path, tmp_path: Path) -> Non
     assert result.exit_code == 0, result.output
     assert (tmp_path / "other" / "exports" / "messages.csv").is_file()
     assert not (home / "landing").exists()
+
+
+def test_traits_are_listed_and_left_out(home: Path) -> None:
+    listed = run("--list-traits").output
+    assert "crlf_lines" in listed
+    assert "lines that end with CR LF" in listed
+    assert not (home / "landing").exists()
+    assert run("--without", "crlf_lines", "--without", "seeds").exit_code == 0
+    planted = json.loads((home / "landing" / "campaign" / "planted.json").read_text())
+    assert planted["options"]["without"] == ["crlf_lines", "seeds"]
+    assert planted["traits"]["crlf_lines"] == planted["traits"]["seeds"] == 0
+
+
+def test_a_trait_that_is_none_is_wrong_use(home: Path) -> None:
+    error = run("--without", "unicorns").exception
+    assert isinstance(error, ConfigurationError)
+    assert "--list-traits" in str(error)
 
 
 def test_another_sample_in_the_same_folder_is_an_error(home: Path) -> None:
