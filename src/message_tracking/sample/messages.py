@@ -25,7 +25,7 @@ _UNKNOWN_STATUSES = np.array([3, 9, 12])
 _PER_KIND = 3
 ZERO_MESSAGE, UNKNOWN_MESSAGE, FOREIGN_MESSAGE = 0, 1, 1 + _PER_KIND
 """Where a delivery's strays of each kind begin: one message 0, then unknown messages, then another delivery's."""
-STRAYS = 1 + 2 * _PER_KIND
+MESSAGE_STRAYS = 1 + 2 * _PER_KIND
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Messages:
     """Messages numbered through all deliveries.
 
     Within a delivery the keenest readers come first, those who got nothing come last; ids and recipients are shuffled,
-    so that the exports do not show it. After all messages come, for each delivery, STRAYS ids that its events may name
-    though they are no messages of it: arrays that `with strays` is said of go on over those.
+    so that the exports do not show it. After all messages come, for each delivery, MESSAGE_STRAYS ids that its events
+    may name though they are no messages of it: arrays that `with strays` is said of go on over those.
     """
 
     of: Deliveries
@@ -47,17 +47,17 @@ class Messages:
     @property
     def count_with_strays(self) -> int:
         """Messages and strays of all deliveries."""
-        return self.count + self.of.count * STRAYS
+        return self.count + self.of.count * MESSAGE_STRAYS
 
     def strays(self, delivery: Integers, kind: int, choice: Integers) -> Integers:
         """Numbers of strays of a kind of each delivery; `choice` says which where there are several."""
-        return self.count + delivery * STRAYS + kind + (choice % _PER_KIND if kind != ZERO_MESSAGE else 0)
+        return self.count + delivery * MESSAGE_STRAYS + kind + (choice % _PER_KIND if kind != ZERO_MESSAGE else 0)
 
     @cached_property
     def deliveries(self) -> Integers:
         """Place of the delivery of each message, with strays."""
         place = np.arange(self.of.count)
-        return np.concatenate([np.repeat(place, self.of.message_counts), np.repeat(place, STRAYS)])
+        return np.concatenate([np.repeat(place, self.of.message_counts), np.repeat(place, MESSAGE_STRAYS)])
 
     @cached_property
     def _own(self) -> Integers:
@@ -73,7 +73,7 @@ class Messages:
         """Which messages, with strays, show the text part: one in ten, and never the first of a delivery."""
         one_in_ten = (self.ranks % 10 == 7) & ~self.of.are("html_only_bodies")[self._own]
         drawn = one_in_ten & self.of.options.has("text_messages")
-        strays = np.zeros(self.of.count * STRAYS, dtype=np.bool_)
+        strays = np.zeros(self.of.count * MESSAGE_STRAYS, dtype=np.bool_)
         return np.asarray(np.concatenate([drawn, strays]) | self.of.is_text_only[self.deliveries])
 
     @cached_property
@@ -127,7 +127,7 @@ class Messages:
         number = self.of.first_messages[self._own] + self.send_order
         is_negative = self.of.are("negative_ids")[self._own]
         own = number + np.where(is_negative, _FIRST_NEGATIVE_ID, _FIRST_ID)
-        strays = np.zeros((self.of.count, STRAYS), dtype=np.int64)
+        strays = np.zeros((self.of.count, MESSAGE_STRAYS), dtype=np.int64)
         place, choice = np.arange(self.of.count)[:, None], np.arange(_PER_KIND)
         strays[:, UNKNOWN_MESSAGE : UNKNOWN_MESSAGE + _PER_KIND] = _FIRST_UNKNOWN_ID + place * _PER_KIND + choice
         another = self.of.first_messages[(place + 1) % self.of.count]
@@ -145,12 +145,12 @@ class Messages:
         generator = np.random.default_rng([self.of.options.seed, 2])
         own = [generator.permutation(self.recipient_count)[:count] for count in self.of.message_counts]
         # Whoever uses a stray is no known recipient.
-        return np.concatenate([*own, self.recipient_count + np.arange(self.of.count * STRAYS)])
+        return np.concatenate([*own, self.recipient_count + np.arange(self.of.count * MESSAGE_STRAYS)])
 
     @cached_property
     def domains(self) -> Integers:
         """Place in DOMAINS of the mail domain of each recipient, with those of strays."""
-        drawn = fractions(np.arange(self.recipient_count + self.of.count * STRAYS), self.of.options.seed + 3)
+        drawn = fractions(np.arange(self.recipient_count + self.of.count * MESSAGE_STRAYS), self.of.options.seed + 3)
         if not self.of.options.has("domains"):
             return np.zeros(drawn.size, dtype=np.int64)
         return np.asarray(np.searchsorted(np.cumsum(_DOMAIN_SHARES)[:-1], drawn, side="right"))

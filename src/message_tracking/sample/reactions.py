@@ -1,5 +1,6 @@
 """Reactions to a campaign, in the order in which they are logged and in bounded memory, whatever their number."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,11 +66,11 @@ class Reactions:
     campaign: Campaign
 
     def chunks(self) -> Iterator[pl.DataFrame]:
-        """Yield frames of reactions in the order of logging; none happened before any of the frame before.
+        """Yield frames of reactions in the order of logging; none happened before one of an earlier frame.
 
         Columns: `at` (hundredths of a second since 1970), `serial` (unique), `delivery`, `message`, `recipient`, `url`
         (places in the campaign, strays included; or OPEN_PIXEL), `kind` (place in KINDS), `device`, `uuid_kind`,
-        `is_text`, `parameters` (place in PARAMETERS or none), `cents` and `articles` (of transactions, as they count),
+        `is_text`, `parameters` (place in ODD_PARAMETERS, PLAIN or NONE), `cents` and `articles` (as they count),
         `origin` (PRIMARY, REPEAT or EDGE) and `is_late` (the line stands hours behind its time).
         """
         waiting: pl.DataFrame | None = None
@@ -127,7 +128,7 @@ class Reactions:
     @cached_property
     def _slices(self) -> list[tuple[int, int]]:
         """Ranges of steps that hold about as many reactions each."""
-        count = max(1, self.campaign.options.lines // _CHUNK_LINES)
+        count = math.ceil(self.campaign.options.lines / _CHUNK_LINES)
         inner = np.searchsorted(self._mass_before, np.arange(1, count) / count)
         bounds = np.unique(np.concatenate([[0], inner, [self._density.shape[1]]])).tolist()
         return list(pairwise(bounds))

@@ -21,7 +21,6 @@ _LINES_PER_FILE = [8192, 4096]
 _LINES_PER_GAP, _GAP = 1_000, 3
 """After 500 lines, and then of this many, so many ids are missing."""
 _CODES_WITHOUT_ID = [place for place, kind in enumerate(CORRUPTIONS, start=1) if kind in KINDS_WITHOUT_ID]
-_RENAMED_COPY, _OVERLAP, _BOTH_PACKINGS = range(3)
 
 
 @dataclass
@@ -142,21 +141,19 @@ class Server:
         self._last = [*self._last[-1:], lines]
 
     def _repeat(self) -> None:
-        """Deliver lines again: the last log under another name, or packed and plain, or a file across two logs."""
-        last = self._last[-1]
-        last_number = self._log_count - 1
-        counter = self._counter(last_number * self.lines_per_file)
-        packed = False
+        """Deliver lines again, each server in another way."""
+        lines, packed = self._last[-1], False
+        counter = self._counter((self._log_count - 1) * self.lines_per_file)
         match self.place % 3:
-            case 0:
-                lines, counter = last, counter + _RENAMED
-            case 1:
-                both = pl.concat(self._last)
+            case 0:  # the last log under another name
+                counter += _RENAMED
+            case 1:  # a file that begins within one log and, where there are two, ends within the next
+                known = pl.concat(self._last)
                 skipped = max(self._last[0].height // 2, 1)
-                lines = both[skipped : both.height - (last.height // 2 if len(self._last) > 1 else 0)]
-                counter = self._counter(self.line_count - both.height + skipped)
-            case _:
-                lines, packed = last, not self._packs(last_number)
+                counter = self._counter(self.line_count - known.height + skipped)
+                lines = known[skipped : known.height - (lines.height // 2 if len(self._last) > 1 else 0)]
+            case _:  # the last log packed as well as plain
+                packed = not self._packs(self._log_count - 1)
         if lines.height:
             self.repeated_line_count += lines.height
             self.repeated_corrupted_line_count += int(lines["is_corrupted"].sum())

@@ -7,7 +7,7 @@ import polars as pl
 from message_tracking.sample.campaign import Campaign
 from message_tracking.sample.deliveries import Flags, Integers
 from message_tracking.sample.lines import CORRUPTIONS
-from message_tracking.sample.messages import FOREIGN_MESSAGE, SENT, STRAYS, UNKNOWN_MESSAGE, ZERO_MESSAGE
+from message_tracking.sample.messages import FOREIGN_MESSAGE, MESSAGE_STRAYS, SENT, UNKNOWN_MESSAGE, ZERO_MESSAGE
 from message_tracking.sample.reactions import (
     CLICK,
     DEVICES,
@@ -19,7 +19,7 @@ from message_tracking.sample.reactions import (
     OPEN,
     REPEAT,
 )
-from message_tracking.sample.tracked_urls import FOREIGN_URL, UNKNOWN_URL
+from message_tracking.sample.tracked_urls import FOREIGN_URL, UNKNOWN_URL, URL_STRAYS
 
 DUPLICATE_TICKS = 6_000
 """An open nearer than this to the last kept one of its message is a duplicate (spec §8.24); hundredths of a second."""
@@ -73,10 +73,8 @@ class Tally:
         url = events["url"].to_numpy()
         self._urls += np.bincount(url[url >= 0], minlength=self._urls.size)
         self._messages += np.bincount(message, minlength=self._messages.size)
-        for trait, count in (
-            events.select(shows.sum().alias(name) for name, shows in _TRAITS.items()).to_dicts()[0].items()
-        ):
-            self._traits[trait] += count
+        shown = events.select(shows.sum().alias(trait) for trait, shows in _TRAITS.items()).row(0, named=True)
+        self._traits = {trait: count + shown[trait] for trait, count in self._traits.items()}
         self._add_clicks(events.filter(pl.col("kind") == CLICK))
         self._add_opens(events.filter(pl.col("kind") == OPEN))
 
@@ -123,8 +121,8 @@ class Tally:
 
     def traits(self) -> dict[str, int]:
         """How many good lines show each trait of events."""
-        messages = self._messages[self._campaign.messages.count :].reshape(-1, STRAYS).sum(axis=0)
-        urls = self._urls[self._campaign.urls.count :].reshape(-1, 2).sum(axis=0)
+        messages = self._messages[self._campaign.messages.count :].reshape(-1, MESSAGE_STRAYS).sum(axis=0)
+        urls = self._urls[self._campaign.urls.count :].reshape(-1, URL_STRAYS).sum(axis=0)
         return self._traits | {
             "zero_messages": int(messages[ZERO_MESSAGE]),
             "unknown_messages": int(messages[UNKNOWN_MESSAGE:FOREIGN_MESSAGE].sum()),

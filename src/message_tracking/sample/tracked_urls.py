@@ -25,7 +25,8 @@ _FIRST_UNKNOWN_ID = 1_990_000_000
 _IDS_PER_DELIVERY = 1_000
 
 UNKNOWN_URL, FOREIGN_URL = 0, 1
-_STRAYS = 2
+URL_STRAYS = 2
+"""Ids of each delivery that its events may name though they are no URLs of it."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class TrackedUrls:
 
     def strays(self, delivery: Integers, kind: int) -> Integers:
         """Numbers of the strays of a kind of each delivery."""
-        return self.count + delivery * _STRAYS + kind
+        return self.count + delivery * URL_STRAYS + kind
 
     def places(self, types: tuple[int, ...], part: str) -> Integers:
         """Places, among the links, of those of some types and one part, the most clicked first."""
