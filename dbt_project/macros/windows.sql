@@ -1,13 +1,14 @@
 {#
   Every model of a build reads the same input: the loads up to the position that the candidate was opened with.
-  Loads that were committed since then are few, so the filter names those to leave out.
+  Loads that were committed since then are few, so the filter names those to leave out. Where a table holds few loads
+  the planner would take a bare `<> all` for true of hardly any row, and choose nested loops; of coalesce it knows nothing.
 #}
 {% macro is_in_window(load_id) -%}
-    {{ load_id }} <> all(array(
+    coalesce({{ load_id }} <> all(array(
         select later.load_id
         from {{ source('ops', 'file_ledger') }} as later
         where later.position > (select build_window.to_position from {{ source('ops', 'build_window') }} as build_window)
-    ))
+    )), true)
 {%- endmacro %}
 
 {# True for the current version of a reference row, as the window sees it. #}
