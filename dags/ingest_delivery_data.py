@@ -1,4 +1,4 @@
-"""Load the reference data of every source: deliveries, messages, tracked URLs, recipients.
+"""Load the reference data of every source: deliveries, messages, tracked URLs, recipients and message bodies.
 
 Of rows that arrive again, the one with the newest `modified_at` counts. Where a row is new or newer, the asset
 `delivery_data` makes `publish_tracking_marts` run; where not, the load task is skipped.
@@ -9,9 +9,9 @@ the rows arrive.
 **Triage**
 
 - `load_delivery_data` red: the source's folder or the warehouse cannot be reached; the log's last lines say which.
-- `report_refused_files` red: the files it names lack a column or hold values that are no numbers or times. Nothing of
-  them counts, the other files were loaded. Have the export repaired; the next run reads it again.
-- `load_delivery_data` skipped: no export file has changed.
+- `report_refused_files` red: the files it names lack a column, hold values that are no numbers or times, or cannot be
+  read. Nothing of them counts, the other files were loaded. Have them repaired; the next run reads them again.
+- `load_delivery_data` skipped: no export file and no message body has changed.
 
 **By hand:** `message-tracking load` does the same in a shell.
 """

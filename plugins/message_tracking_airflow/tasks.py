@@ -61,7 +61,7 @@ def load_tracking_logs(source_name: str, server: str) -> dict[str, int]:
 
 @task(map_index_template="{{ task.op_kwargs['source_name'] }}")
 def load_delivery_data(source_name: str) -> dict[str, int]:
-    """Load what is new in the export files of one source."""
+    """Load what is new in the export files and message bodies of one source."""
     from message_tracking.loading.delivery_data import load_delivery_data  # noqa: PLC0415
 
     warehouse = WarehouseHook().get_warehouse()

@@ -18,6 +18,10 @@ class ConfigurationError(MessageTrackingError):
     exit_code = 2
 
 
+class UnreadableFileError(MessageTrackingError):
+    """A file as a whole is not what it should be or cannot be read; nothing of it counts, and the others go on."""
+
+
 class HeldError(MessageTrackingError):
     """Somebody else holds what is needed; the message says who and since when."""
 

@@ -16,6 +16,8 @@ from message_tracking.errors import ConfigurationError
 from message_tracking.settings import Settings
 
 _LOG_NAME = re.compile(r"0x[0-9A-Fa-f]{16}\.log(\.gz)?")
+_CONTENT_NAME = re.compile(r"(0|-?[1-9][0-9]*)\.(html|txt)")
+_CONTENT_PARTS: dict[str, Literal["html", "text"]] = {"html": "html", "txt": "text"}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -40,6 +42,15 @@ def _log_glob(pattern: str) -> str:
     if len(Path(_inside(pattern)).parts) < 2 or "**" in pattern:
         raise ValueError("must name a folder per server, like logs/*/0x*.log*")
     return pattern
+
+
+@dataclass(frozen=True)
+class ContentFile:
+    """The file of one part of a delivery's message."""
+
+    path: Path
+    delivery_id: int
+    content_part: Literal["html", "text"]
 
 
 class Source(BaseModel):
@@ -69,6 +80,14 @@ class Source(BaseModel):
         """Folder of the message bodies."""
         return self.path / self.contents
 
+    def content_files(self) -> list[ContentFile]:
+        """The message bodies, by name: `<delivery_id>.html` or `.txt`, the id in decimal digits."""
+        return [file for path in _files_in(self.contents_folder) if (file := _content_file(path))]
+
+    def other_content_files(self) -> list[Path]:
+        """What else lies in the folder of the message bodies, by name."""
+        return [path for path in _files_in(self.contents_folder) if not _content_file(path)]
+
     def servers(self) -> list[str]:
         """Names of the tracking servers: the folders that the logs glob looks into. Empty where there are none yet."""
         folders = Path(self.logs).parent
@@ -85,13 +104,24 @@ class Source(BaseModel):
     def _files(self, server: str) -> list[Path]:
         """All files of a server's folder."""
         folders = self.path.glob(str(Path(self.logs).parent))
-        return sorted(
-            file for folder in folders if folder.name == server for file in folder.iterdir() if file.is_file()
-        )
+        return sorted(file for folder in folders if folder.name == server for file in _files_in(folder))
 
     def _is_log(self, file: Path) -> bool:
         """Whether a file is named like a tracking log."""
         return bool(_LOG_NAME.fullmatch(file.name)) and fnmatchcase(file.name, Path(self.logs).name)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """The files of a folder by name; none where there is no such folder."""
+    return sorted(file for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+
+
+def _content_file(path: Path) -> ContentFile | None:
+    """Read a body's name, unless it is another file or its number is none that an id can be."""
+    match = _CONTENT_NAME.fullmatch(path.name)
+    if not match or not -(2**63) <= int(match[1]) < 2**63:
+        return None
+    return ContentFile(path, int(match[1]), _CONTENT_PARTS[match[2]])
 
 
 @dataclass(frozen=True)

@@ -106,3 +106,21 @@ def test_servers_and_files(tmp_path):
         "readme.txt",
     ]
     assert Source(name="x", kind="folder", path=Path("/nowhere")).servers() == []
+
+
+def test_contents(tmp_path):
+    bodies = ("-5.html", "0.txt", "12.html", "12.txt", f"{2**63 - 1}.txt")
+    others = ("+1.html", "-0.txt", "012.html", "12.HTML", "12.htm", "12.html.gz", "x.html", f"{2**63}.txt", "٣.txt")
+    (tmp_path / "contents" / "7.html").mkdir(parents=True)
+    for name in bodies + others:
+        (tmp_path / "contents" / name).touch()
+    source = Source(name="x", kind="folder", path=tmp_path)
+    assert [(file.path.name, file.delivery_id, file.content_part) for file in source.content_files()] == [
+        ("-5.html", -5, "html"),
+        ("0.txt", 0, "text"),
+        ("12.html", 12, "html"),
+        ("12.txt", 12, "text"),
+        (f"{2**63 - 1}.txt", 2**63 - 1, "text"),
+    ]
+    assert sorted(path.name for path in source.other_content_files()) == sorted(others)
+    assert Source(name="x", kind="folder", path=tmp_path / "none").content_files() == []

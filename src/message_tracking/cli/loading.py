@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--source", "source_name", metavar="NAME", help="Only this source of the sources file.")
 @click.option("--server", metavar="NAME", help="Only this tracking server's logs, and no reference data.")
 def load_verb(source_name: str | None, server: str | None) -> None:
-    """Load what is new in the sources: reference data first, then tracking logs.
+    """Load what is new in the sources: reference data (exports and message bodies) first, then tracking logs.
 
     Every line is loaded once, however often its file is met; what cannot be read is kept with its reason. A file that
     has to be refused does not keep the others from being loaded.
@@ -97,7 +97,7 @@ def _show(summaries: list["LoadSummary"]) -> None:
     )
     for summary in summaries:
         counts = (summary.files, summary.line_count, summary.accepted, summary.rejected, summary.already_loaded)
-        table.add_row(summary.source, summary.server or "(exports)", *(f"{count:,}" for count in counts))
+        table.add_row(summary.source, summary.server or "(reference data)", *(f"{count:,}" for count in counts))
     console = Console(highlight=False, width=None if Console().is_terminal else 110)
     console.print(table)
     for summary in summaries:
@@ -107,7 +107,7 @@ def _show(summaries: list["LoadSummary"]) -> None:
         if summary.unfinished:
             click.echo(f"{where}: {summary.unfinished} file(s) end with an unfinished line, which waits")
         if summary.ignored:
-            click.echo(f"{where}: {summary.ignored} file(s) are not named like a tracking log and were left alone")
+            click.echo(f"{where}: {summary.ignored} file(s) are not named like what is read there and were left alone")
         for warning in summary.warnings:
             click.echo(f"Warning: {warning}", err=True)
         for failed in summary.failed_files:

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from message_tracking.errors import MessageTrackingError
+from message_tracking.errors import UnreadableFileError
 
 BLOCK_BYTES = 4 * 2**20
 """As much of the unpacked text is held at a time, and at most four times as much where a row is that long."""
@@ -26,10 +26,6 @@ _COMMA, _QUOTE, _LINE_FEED, _RETURN = b',"\n\r'
 
 Places = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-
-
-class UnreadableFileError(MessageTrackingError):
-    """The file as a whole cannot be read as the CSV that is expected; nothing of it counts."""
 
 
 @dataclass(frozen=True)

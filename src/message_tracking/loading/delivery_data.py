@@ -1,4 +1,4 @@
-"""Deliveries, messages, tracked URLs and recipients from a source's exports into `raw` (design §4.2)."""
+"""Reference data into `raw` (design §4.2): the rows of a source's exports here, message bodies in `contents`."""
 
 import io
 from collections import Counter
@@ -15,8 +15,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  (the cla
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from psycopg2.extras import execute_values
 
+from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import ledger
-from message_tracking.loading.csv_rows import Block, CsvFile, Flags, UnreadableFileError, header_names
+from message_tracking.loading.contents import load_contents
+from message_tracking.loading.csv_rows import Block, CsvFile, Flags, header_names
 from message_tracking.loading.ledger import FileKey, PullRecord
 from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable, typed
 from message_tracking.loading.summary import FailedFile, LoadSummary
@@ -32,9 +34,9 @@ _SAMPLE_BYTES = 500
 
 
 def load_delivery_data(warehouse: Warehouse, source: Source, progress: Progress = lambda _: None) -> LoadSummary:
-    """Load the export files of a source that are new or have changed since they were last loaded.
+    """Load the export files and message bodies of a source that are new or have changed since they were last loaded.
 
-    Each file is one transaction. A row replaces the current one of its key unless both say when they were modified
+    Each export is one transaction. A row replaces the current one of its key unless both say when they were modified
     and the current one is newer; a row that differs in nothing changes nothing. Rows that cannot be read go to
     `raw.rejected_lines`. A file that is refused counts in `failed_files`, and the others go on. `progress` is told
     how many bytes, of the files as stored, were read or passed over since it was last called.
@@ -46,6 +48,7 @@ def load_delivery_data(warehouse: Warehouse, source: Source, progress: Progress 
             for path in _export_files(source, table):
                 key = FileKey(source_id, table.name, "", path.name)
                 _Pull(connection, source, table, path, key, summary, progress).run()
+        load_contents(connection, source_id, source, summary, progress)
     return summary
 
 
@@ -135,7 +138,7 @@ class _Pull:
         self.record.already_loaded_count = (
             self.record.line_count - self.record.rejected_count - self.record.accepted_count
         )
-        ledger.forget_failures(cursor, self.key, but=load_id)
+        ledger.forget_failures(cursor, self.key, but=[load_id])
         ledger.finish_pull(cursor, load_id, self.record)
 
     def _tell(self, byte_count: int) -> None:
@@ -280,8 +283,7 @@ where stored.{key} is null or (
 
 def _merge(cursor: Cursor, table: ReferenceTable, load_id: int) -> int:
     """Make the staged rows that win the current ones of their keys; return how many these are."""
-    # From here to the commit nobody else may decide what is current.
-    cursor.execute("select pg_advisory_xact_lock(hashtextextended('message-tracking merge ' || %s, 0))", (table.name,))
+    ledger.lock_versions(cursor, table.name)
     cursor.execute("analyze pg_temp.stage")
     names = {
         "key": sql.Identifier(table.key),

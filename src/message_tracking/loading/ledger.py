@@ -1,7 +1,7 @@
 """The file ledger: one row per pull of a file, and the order in which pulls became visible (design §6)."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,11 +10,13 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
+from psycopg2.extras import execute_batch, execute_values
 
 from message_tracking.errors import HeldError
 from message_tracking.warehouse import fetch_all
 
 TRACKING_LOG = "tracking_log"
+CONTENTS = "contents"
 # Any number will do, as long as nothing else in the product locks it.
 _POSITION_LOCK = 7_246_225_001
 
@@ -25,7 +27,7 @@ class FileKey:
 
     source_id: int
     kind: str
-    """`tracking_log`, or the name of a table of reference data."""
+    """`tracking_log`, `contents`, or the name of a table of reference data."""
     server: str
     file_name: str
 
@@ -67,10 +69,10 @@ class PullRecord:
 _RECORD_COLUMNS = tuple(PullRecord.__dataclass_fields__)
 _INSERT = sql.SQL(
     "insert into ops.file_ledger (source_id, kind, server, file_name, status, {columns}) "
-    "values (%(source_id)s, %(kind)s, %(server)s, %(file_name)s, %(status)s, {values}) returning load_id"
-).format(
-    columns=sql.SQL(", ").join(map(sql.Identifier, _RECORD_COLUMNS)),
-    values=sql.SQL(", ").join(map(sql.Placeholder, _RECORD_COLUMNS)),
+    "values %s returning source_id, kind, server, file_name, load_id"
+).format(columns=sql.SQL(", ").join(map(sql.Identifier, _RECORD_COLUMNS)))
+_INSERTED = sql.SQL("(%(source_id)s, %(kind)s, %(server)s, %(file_name)s, %(status)s, {values})").format(
+    values=sql.SQL(", ").join(map(sql.Placeholder, _RECORD_COLUMNS))
 )
 _FINISH = sql.SQL(
     "update ops.file_ledger set status = 'loaded', position = nextval('ops.load_position'), "
@@ -99,7 +101,12 @@ def open_pull(cursor: Cursor, file: FileKey) -> int:
 
     The row becomes `loaded` by `finish_pull`, in the same transaction; until then nobody sees it.
     """
-    return _insert(cursor, file, "failed", PullRecord())
+    return open_pulls(cursor, [file])[file]
+
+
+def open_pulls(cursor: Cursor, files: list[FileKey]) -> dict[FileKey, int]:
+    """Begin pulls of several files, like `open_pull`."""
+    return _insert(cursor, files, "failed", PullRecord())
 
 
 def finish_pull(cursor: Cursor, load_id: int, record: PullRecord) -> None:
@@ -107,38 +114,57 @@ def finish_pull(cursor: Cursor, load_id: int, record: PullRecord) -> None:
 
     The lock is held until the commit, so positions become visible in order: whoever has seen one has seen all below.
     """
+    finish_pulls(cursor, {load_id: record})
+
+
+def finish_pulls(cursor: Cursor, records: dict[int, PullRecord]) -> None:
+    """Finish several pulls, like `finish_pull`."""
     cursor.execute("select pg_advisory_xact_lock(%s)", (_POSITION_LOCK,))
-    cursor.execute(_FINISH, record.columns() | {"load_id": load_id})
+    execute_batch(cursor, _FINISH, [record.columns() | {"load_id": load_id} for load_id, record in records.items()])
 
 
 def write_failure(connection: Connection, file: FileKey, record: PullRecord) -> None:
     """Write one row saying that nothing of a file counts, in place of an earlier one of the same file. Commits."""
     with connection, connection.cursor() as cursor:
         forget_failures(cursor, file)
-        _insert(cursor, file, "failed", record)
+        _insert(cursor, [file], "failed", record)
 
 
-def write_ignored(connection: Connection, file: FileKey, record: PullRecord) -> None:
-    """Write one row for a file that is left alone. Commits."""
+def list_ignored(connection: Connection, files: list[FileKey], why: str) -> int:
+    """Write one row for each file that is left alone and has none yet; return how many these are. Commits."""
+    if not files:
+        return 0
     with connection, connection.cursor() as cursor:
-        _insert(cursor, file, "ignored", record)
+        cursor.execute(
+            "select source_id, kind, server, file_name from ops.file_ledger "
+            "where (source_id, kind, server, file_name) in %s and status = 'ignored'",
+            (tuple(file.values for file in files),),
+        )
+        known = {FileKey(*values) for values in cursor}
+        new = [file for file in files if file not in known]
+        _insert(cursor, new, "ignored", PullRecord(error=why))
+    return len(new)
 
 
-def forget_failures(cursor: Cursor, file: FileKey, *, but: int = 0) -> None:
-    """Drop the failed rows of a file, which another pull (`but`, its load_id) has made obsolete."""
+def lock_versions(cursor: Cursor, kind: str) -> None:
+    """Let nobody else decide which rows of a kind of reference data are current before the caller's commit."""
+    cursor.execute("select pg_advisory_xact_lock(hashtextextended('message-tracking merge ' || %s, 0))", (kind,))
+
+
+def forget_failures(cursor: Cursor, *files: FileKey, but: Collection[int] = ()) -> None:
+    """Drop the failed rows of files, which other pulls (`but`, their load_ids) have made obsolete."""
     cursor.execute(
-        "delete from ops.file_ledger where (source_id, kind, server, file_name) = (%s, %s, %s, %s) "
-        "and status = 'failed' and load_id <> %s",
-        (*file.values, but),
+        "delete from ops.file_ledger where (source_id, kind, server, file_name) in %s "
+        "and status = 'failed' and load_id <> all(%s)",
+        (tuple(file.values for file in files), list(but)),
     )
 
 
-def _insert(cursor: Cursor, file: FileKey, status: str, record: PullRecord) -> int:
-    """Insert a row and return its load_id."""
-    cursor.execute(_INSERT, record.columns() | vars(file) | {"status": status})
-    row = cursor.fetchone()
-    assert row is not None  # noqa: S101
-    return int(row[0])
+def _insert(cursor: Cursor, files: list[FileKey], status: str, record: PullRecord) -> dict[FileKey, int]:
+    """Insert a row of the same content for each file; return file → load_id."""
+    rows = [record.columns() | vars(file) | {"status": status} for file in files]
+    inserted = execute_values(cursor, _INSERT, rows, template=_INSERTED, fetch=True)
+    return {FileKey(*values): load_id for *values, load_id in inserted}
 
 
 @contextmanager

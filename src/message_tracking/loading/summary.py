@@ -17,7 +17,8 @@ class FailedFile:
 class LoadSummary:
     """Sums over the pulls of one load; `line_count = accepted + rejected + already_loaded + erased`.
 
-    Counts are of lines (tracking logs) or rows (reference data). Failed files count in `failed_files` only.
+    Counts are of lines (tracking logs), or of rows and message bodies (reference data). Failed files count in
+    `failed_files` only.
     """
 
     source: str
@@ -32,7 +33,7 @@ class LoadSummary:
     unfinished: int = 0
     """Files whose last line is not finished yet; it waits and is counted nowhere."""
     ignored: int = 0
-    """Files met for the first time that are not named like a tracking log."""
+    """Files met for the first time that are not named like what is read in their folder."""
     reject_reasons: Counter[str] = field(default_factory=Counter)
     """Reason code → rejected lines."""
     failed_files: list[FailedFile] = field(default_factory=list)

@@ -46,7 +46,7 @@ from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.loading.user_agents import UserAgentIds
 from message_tracking.parsing.tracking_log import ParsedBlock, parse_block
 from message_tracking.sources import Source
-from message_tracking.warehouse import Warehouse, fetch_all
+from message_tracking.warehouse import Warehouse
 
 LINES_FOR_LIMIT = 1000
 """From this many lines on, the reject limit fails a pull; below, it warns."""
@@ -108,7 +108,11 @@ class _ServerLoad:
         """Load every file, by name."""
         for path in self.source.log_files(self.server):
             self._load(path)
-        self._list_ignored()
+        self.summary.ignored += ledger.list_ignored(
+            self.connection,
+            [self._file(path) for path in self.source.other_files(self.server)],
+            "The name is not 0x<16 hex digits>.log or .log.gz, or not what `logs` asks for.",
+        )
         return self.summary
 
     def _file(self, path: Path) -> FileKey:
@@ -166,25 +170,6 @@ class _ServerLoad:
                 upcoming = pool.submit(following)
                 yield parsed
 
-    def _list_ignored(self) -> None:
-        """Give each file that is not named like a tracking log one row, once."""
-        known = {
-            name
-            for (name,) in fetch_all(
-                self.connection,
-                "select file_name from ops.file_ledger "
-                "where (source_id, kind, server, status) = (%s, %s, %s, 'ignored')",
-                (self.source_id, ledger.TRACKING_LOG, self.server),
-            )
-        }
-        for path in self.source.other_files(self.server):
-            if path.name not in known:
-                record = PullRecord(
-                    error="The name is not 0x<16 hex digits>.log or .log.gz, or not what `logs` asks for."
-                )
-                ledger.write_ignored(self.connection, self._file(path), record)
-                self.summary.ignored += 1
-
 
 class _FilePull:
     """The pull of one file in the open transaction."""
@@ -228,7 +213,7 @@ class _FilePull:
             record.head_digest = head_digest(self.pull.path, record.head_length)
         except OSError as error:
             raise unreadable(self.pull.path, error) from error
-        ledger.forget_failures(self.cursor, self.file, but=self.load_id)
+        ledger.forget_failures(self.cursor, self.file, but=[self.load_id])
         ledger.finish_pull(self.cursor, self.load_id, record)
         self._add_to_summary()
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import csv_rows
-from message_tracking.loading.csv_rows import CsvFile, UnreadableFileError, header_names
+from message_tracking.loading.csv_rows import CsvFile, header_names
 
 
 def rows_of(path: Path, names: list[str]) -> list[tuple[int, bytes, tuple[str, ...] | None]]:

@@ -54,7 +54,7 @@ CURRENT = "select recipient_id, email from raw.recipients where superseded_by_lo
 def test_every_table_of_the_worked_example_is_loaded_with_its_types(warehouse: Warehouse, query: Query) -> None:
     source = Source(name="golden", kind="folder", path=WORKED_EXAMPLE)
     summary = load_delivery_data(warehouse, source)
-    assert (summary.files, summary.line_count, summary.accepted, summary.warnings) == (4, 12, 12, [])
+    assert (summary.files, summary.line_count, summary.accepted, summary.warnings) == (5, 13, 13, [])
     assert query("select count(*) from raw.messages where event_at = '2012-02-20T15:00:05Z' and not is_seed") == [(4,)]
     assert query("select campaign_id, delivery_code, to_deliver_count from raw.deliveries") == [(None, "", 4)]
     assert query("select label, offer_id from raw.tracked_urls order by 1") == [
@@ -62,11 +62,11 @@ def test_every_table_of_the_worked_example_is_loaded_with_its_types(warehouse: W
         ("L2", None),
         ("L3", None),
     ]
-    assert query("select count(*), count(distinct position) from ops.file_ledger where status = 'loaded'") == [(4, 4)]
+    assert query("select count(*), count(distinct position) from ops.file_ledger where status = 'loaded'") == [(5, 5)]
 
     again = load_delivery_data(warehouse, source)
     assert (again.files, again.line_count, again.is_new) == (0, 0, False)
-    assert query("select count(*) from ops.file_ledger") == [(4,)]
+    assert query("select count(*) from ops.file_ledger") == [(5,)]
 
 
 def test_no_exports_folder_is_no_error(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -8,6 +8,10 @@ messages as (
 
 tracked_urls as (
     select * from {{ source('raw', 'tracked_urls') }}
+),
+
+contents as (
+    select * from {{ source('raw', 'contents') }}
 )
 
 -- A message or URL that moved to another delivery changes both: the superseded version names the one it left.
@@ -37,3 +41,8 @@ select
     superseded_by_load_id
 from tracked_urls
 where superseded_by_load_id is not null
+union all
+select
+    delivery_id,
+    load_id
+from contents

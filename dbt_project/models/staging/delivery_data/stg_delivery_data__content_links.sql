@@ -1,0 +1,15 @@
+with contents as (
+    select * from {{ ref('stg_delivery_data__contents') }}
+),
+
+content_links as (
+    select * from {{ source('raw', 'content_links') }}
+)
+
+select
+    content_links.delivery_id,
+    content_links.content_part,
+    content_links.source_url,
+    content_links.link_count
+from content_links
+inner join contents on content_links.delivery_id = contents.delivery_id and content_links.load_id = contents.load_id
