@@ -2,13 +2,12 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
@@ -18,16 +17,15 @@ from psycopg2.extras import execute_values
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import ledger
 from message_tracking.loading.contents import load_contents
-from message_tracking.loading.csv_rows import Block, CsvFile, Flags, header_names
+from message_tracking.loading.export_rows import SUFFIXES, ExportRows, RejectedRow, read_rows
 from message_tracking.loading.ledger import FileKey, PullRecord
-from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable, typed
+from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.sources import Source
 from message_tracking.warehouse import Warehouse, fetch_all
 
 Progress = Callable[[int], None]
 
-_SUFFIXES = (".csv", ".csv.gz")
 _LIMIT_COUNTS_FROM = 1_000
 _SAMPLE_REJECTS = 20
 _SAMPLE_BYTES = 500
@@ -53,7 +51,7 @@ def load_delivery_data(warehouse: Warehouse, source: Source, progress: Progress 
 
 
 def _export_files(source: Source, table: ReferenceTable) -> list[Path]:
-    paths = [source.exports_folder / f"{table.name}{suffix}" for suffix in _SUFFIXES]
+    paths = [source.exports_folder / f"{table.name}{suffix}" for suffix in SUFFIXES]
     return [path for path in paths if path.is_file()]
 
 
@@ -64,8 +62,8 @@ class _Rejects:
     reasons: Counter[str] = field(default_factory=Counter)
     samples: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, rows: list[tuple[int, int, str, bytes]]) -> None:
-        """Take rows of (line number, byte offset, reason, raw line)."""
+    def add(self, rows: list[RejectedRow]) -> None:
+        """Take rows."""
         self.reasons.update(reason for _, _, reason, _ in rows)
         for line_number, byte_offset, reason, raw_line in rows[: _SAMPLE_REJECTS - len(self.samples)]:
             self.samples.append(
@@ -130,9 +128,9 @@ class _Pull:
     def _load(self, cursor: Cursor) -> None:
         _make_stage(cursor, self.table)
         load_id = ledger.open_pull(cursor, self.key)
-        for block, is_data, header in self._blocks():
-            self._take(cursor, load_id, block, is_data, header)
-            self._tell(len(block.text))
+        for rows in read_rows(self.path, self.table, self.record.warnings):
+            self._take(cursor, load_id, rows)
+            self._tell(rows.byte_count)
         self._check_rejects()
         self.record.accepted_count = _merge(cursor, self.table, load_id)
         self.record.already_loaded_count = (
@@ -142,64 +140,22 @@ class _Pull:
         ledger.finish_pull(cursor, load_id, self.record)
 
     def _tell(self, byte_count: int) -> None:
-        """Pass on what was read of a plain file; of a gzip it is not known before the end."""
+        """Pass on what was read of a plain text; of the packed formats it is not known before the end."""
         if self.path.suffix == ".csv":
             self.told += byte_count
             self.progress(byte_count)
 
-    def _blocks(self) -> Iterator[tuple[Block, Flags, list[str]]]:
-        """Yield each block, which of its rows are data, and the header."""
-        names: list[str] = []
-        for block in CsvFile(self.path).blocks():
-            is_data = np.ones(block.starts.size, dtype=np.bool_)
-            if not names and is_data.size:
-                names = self._checked(header_names(block))
-                is_data[0] = False
-            yield block, is_data, names
-        if not names:
-            self._checked([])
-
-    def _checked(self, names: list[str]) -> list[str]:
-        """Refuse a header that lacks a column or has it twice; warn about those that nobody knows."""
-        found = f"found: {', '.join(names)}" if names else "the file is empty"
-        hint = f"Export {self.table.name} with the columns {', '.join(self.table.columns)}."
-        for column in self.table.columns:
-            if column not in names:
-                raise UnreadableFileError(f"{self.path}: the column {column} is missing; {found}.", hint)
-            if names.count(column) > 1:
-                raise UnreadableFileError(f"{self.path}: the column {column} is there twice; {found}.", hint)
-        unknown = [name for name in names if name not in self.table.columns]
-        if unknown:
-            self.record.warnings.append(f"{self.path.name}: unknown columns were ignored: {', '.join(unknown)}")
-        return names
-
-    def _take(self, cursor: Cursor, load_id: int, block: Block, is_data: Flags, header: list[str]) -> None:
-        """Copy the rows of a block that can be read into the stage, and write down those that cannot."""
-        has_fields = is_data & block.is_utf8 & (block.field_counts == len(header))
-        rows = typed(self.table, block.fields(header, list(self.table.columns), has_fields))
-        reasons = np.where(block.is_utf8, "field_count", "not_utf8").astype(object)
-        reasons[has_fields] = rows["reason"].to_list()
-        is_rejected = is_data.copy()
-        is_rejected[has_fields] = rows["reason"].is_not_null().to_numpy()
-
-        good = rows.with_columns(row_number=self.record.line_count + np.arange(rows.height)).filter(
-            pl.col("reason").is_null()
-        )
-        _copy(cursor, self.table, good)
-        self._reject(cursor, load_id, block, [(row, reasons[row]) for row in np.flatnonzero(is_rejected).tolist()])
-        self.record.line_count += int(is_data.sum())
-
-    def _reject(self, cursor: Cursor, load_id: int, block: Block, rows: list[tuple[int, str]]) -> None:
-        lines = [
-            (int(block.line_numbers[row]), int(block.byte_offsets[row]), reason, block.raw(row)) for row, reason in rows
-        ]
-        self.record.rejected_count += len(lines)
-        self.rejects.add(lines)
+    def _take(self, cursor: Cursor, load_id: int, rows: ExportRows) -> None:
+        """Copy the rows that can be read into the stage, and write down those that cannot."""
+        _copy(cursor, self.table, rows.good.with_columns(pl.col("row_number").cast(pl.Int64) + self.record.line_count))
+        self.rejects.add(rows.rejected)
         execute_values(
             cursor,
             "insert into raw.rejected_lines (load_id, line_number, byte_offset, reason, raw_line) values %s",
-            [(load_id, *line) for line in lines],
+            [(load_id, *row) for row in rows.rejected],
         )
+        self.record.line_count += rows.count
+        self.record.rejected_count += len(rows.rejected)
 
     def _check_rejects(self) -> None:
         """Refuse the file where too large a share of its rows was rejected; of a small file this is a warning."""

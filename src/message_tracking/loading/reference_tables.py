@@ -79,26 +79,37 @@ _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0"
 
 
 def typed(table: ReferenceTable, fields: pl.DataFrame) -> pl.DataFrame:
-    """Read the text fields of a table's columns; one more column, `reason`, says why a row cannot be read.
+    """Read the fields of a table's columns; one more column, `reason`, says why a row cannot be read.
 
-    Empty fields are null but for text. The reason is null where all is well; otherwise a code with the name of the
-    first column that is wrong, such as `status_not_a_number`.
+    Fields are text, or integers or booleans, which are read as their text would be. Empty or null fields are null but
+    for text, which is ''. The reason is null where all is well; otherwise a code with the name of the first column
+    that is wrong, such as `status_not_a_number`.
     """
-    read = fields.select(_READERS[kind](pl.col(column)).alias(column) for column, kind in table.columns.items())
+    read = fields.select(_read(kind, fields[column]).alias(column) for column, kind in table.columns.items())
     faults = [_fault(table, column, kind, fields[column], read[column]) for column, kind in table.columns.items()]
     return read.with_columns(reason=pl.coalesce(faults))
 
 
-def _fault(table: ReferenceTable, column: str, kind: str, text: pl.Series, value: pl.Series) -> pl.Expr:
+def _read(kind: str, field: pl.Series) -> pl.Expr:
+    value = pl.col(field.name)
+    if field.dtype.is_integer() and kind in _INTEGERS:
+        return value.cast(_INTEGERS[kind], strict=False)
+    return _READERS[kind](value.cast(pl.String).fill_null(""))
+
+
+def _fault(table: ReferenceTable, column: str, kind: str, field: pl.Series, value: pl.Series) -> pl.Expr:
     if kind == TEXT:
         # Postgres text cannot hold it.
-        return pl.when(pl.lit(text.str.contains("\x00", literal=True))).then(pl.lit(f"{column}_holds_nul"))
+        return pl.when(pl.lit(value.str.contains("\x00", literal=True))).then(pl.lit(f"{column}_holds_nul"))
+    is_empty = field == "" if field.dtype == pl.String else field.is_null()
+    is_empty = is_empty.fill_null(value=True)
     wrong = pl.lit(f"{column}_not_a_{_WORDS[kind]}")
-    fault = pl.when(pl.lit(value.is_null() & (text != ""))).then(wrong)
-    return fault.when(pl.lit(text == "")).then(pl.lit(f"{column}_missing")) if column == table.key else fault
+    fault = pl.when(pl.lit(value.is_null() & ~is_empty)).then(wrong)
+    return fault.when(pl.lit(is_empty)).then(pl.lit(f"{column}_missing")) if column == table.key else fault
 
 
 _WORDS = {BIGINT: "number", INTEGER: "number", BOOLEAN: "boolean", TIME: "time"}
+_INTEGERS: dict[str, type[pl.DataType]] = {BIGINT: pl.Int64, INTEGER: pl.Int32}
 
 
 def _integer(dtype: type[pl.DataType]) -> Callable[[pl.Expr], pl.Expr]:
@@ -113,7 +124,7 @@ def _boolean(text: pl.Expr) -> pl.Expr:
 
 
 def _time(text: pl.Expr) -> pl.Expr:
-    """ISO 8601 with `Z`, an offset or none, which is UTC; what is finer than a microsecond is cut."""
+    """ISO 8601 with `Z`, an offset or none, which is UTC, in the years 1 to 9999; microseconds, the rest is cut."""
     part = text.str.extract_groups(_TIME).struct.field
 
     def number(name: str) -> pl.Expr:
@@ -130,13 +141,14 @@ def _time(text: pl.Expr) -> pl.Expr:
     minutes = (number("offset_hours") * 60 + number("offset_minutes")) * pl.when(part("sign") == "-").then(
         -1
     ).otherwise(1)
-    return pl.when(number("offset_hours") <= 15).then(local - pl.duration(minutes=minutes))
+    instant = local - pl.duration(minutes=minutes)
+    return pl.when(number("offset_hours") <= 15, instant.dt.year().is_between(1, 9999)).then(instant)
 
 
 _READERS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     TEXT: lambda text: text,
-    BIGINT: _integer(pl.Int64),
-    INTEGER: _integer(pl.Int32),
+    BIGINT: _integer(_INTEGERS[BIGINT]),
+    INTEGER: _integer(_INTEGERS[INTEGER]),
     BOOLEAN: _boolean,
     TIME: _time,
 }

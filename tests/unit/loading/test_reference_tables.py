@@ -47,6 +47,9 @@ def test_times(text: str, instant: datetime) -> None:
         " 2026-01-05",
         "2026-01-05Z",
         "٢026-01-05",
+        "0000-01-01",
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-01:00",
     ],
 )
 def test_what_is_no_time(text: str) -> None:

@@ -1,0 +1,105 @@
+"""The rows of an export file in whatever format, typed or rejected with a reason (design §4.2)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from message_tracking.errors import UnreadableFileError
+from message_tracking.loading.csv_rows import Block, CsvFile, Flags, header_names
+from message_tracking.loading.parquet_rows import Batch, ParquetFile
+from message_tracking.loading.reference_tables import ReferenceTable, typed
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+"""Of the formats, in the order of reading."""
+
+RejectedRow = tuple[int, int, str, bytes]
+"""Line number from 1, byte offset, reason, raw line. In Parquet: row number from 1, 0, reason, the row as JSON."""
+
+
+@dataclass(frozen=True)
+class ExportRows:
+    """Some rows of a file, one after the other."""
+
+    count: int
+    good: pl.DataFrame
+    """The table's columns, and `row_number`, the place among these rows."""
+    rejected: list[RejectedRow]
+    byte_count: int = 0
+    """Bytes of the unpacked text, where it is text."""
+
+
+def read_rows(path: Path, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
+    """Yield the rows of a file; add to `warnings` what is odd about it and does no harm.
+
+    Raises UnreadableFileError where the file is broken or a column is missing: nothing of it may count then.
+    """
+    if path.suffix == ".parquet":
+        return _parquet_rows(path, table, warnings)
+    return _csv_rows(path, table, warnings)
+
+
+def _csv_rows(path: Path, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
+    header: list[str] = []
+    for block in CsvFile(path).blocks():
+        is_data = np.ones(block.starts.size, dtype=np.bool_)
+        if not header and is_data.size:
+            header = header_names(block)
+            warnings += _check_names(path, table, header)
+            is_data[0] = False
+        yield _csv_block(table, block, is_data, header)
+    if not header:
+        _check_names(path, table, [])
+
+
+def _csv_block(table: ReferenceTable, block: Block, is_data: Flags, header: list[str]) -> ExportRows:
+    has_fields = is_data & block.is_utf8 & (block.field_counts == len(header))
+    rows = typed(table, block.fields(header, list(table.columns), has_fields))
+    reasons = np.where(block.is_utf8, "field_count", "not_utf8").astype(object)
+    reasons[has_fields] = rows["reason"].to_list()
+    is_rejected = is_data.copy()
+    is_rejected[has_fields] = rows["reason"].is_not_null().to_numpy()
+    rejected = [
+        (int(block.line_numbers[row]), int(block.byte_offsets[row]), reasons[row], block.raw(row))
+        for row in np.flatnonzero(is_rejected).tolist()
+    ]
+    return ExportRows(int(is_data.sum()), _good(rows), rejected, len(block.text))
+
+
+def _parquet_rows(path: Path, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
+    file = ParquetFile(path)
+    warnings += _check_names(path, table, file.names())
+    row_count = 0
+    for batch in file.batches(list(table.columns)):
+        yield _parquet_batch(table, batch, row_count)
+        row_count += batch.values.height
+
+
+def _parquet_batch(table: ReferenceTable, batch: Batch, rows_before: int) -> ExportRows:
+    rows = typed(table, batch.values).with_columns(
+        reason=pl.when(pl.lit(pl.Series(batch.is_utf8))).then("reason").otherwise(pl.lit("not_utf8"))
+    )
+    rejected = [
+        (rows_before + row + 1, 0, rows["reason"][row], batch.raw(row))
+        for row in rows["reason"].is_not_null().arg_true().to_list()
+    ]
+    return ExportRows(rows.height, _good(rows), rejected)
+
+
+def _good(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_row_index("row_number").filter(pl.col("reason").is_null())
+
+
+def _check_names(path: Path, table: ReferenceTable, names: list[str]) -> list[str]:
+    """Refuse a file that lacks a column or has it twice; return a warning about those that nobody knows."""
+    found = f"found: {', '.join(names)}" if names else "the file is empty"
+    hint = f"Export {table.name} with the columns {', '.join(table.columns)}."
+    for column in table.columns:
+        if column not in names:
+            raise UnreadableFileError(f"{path}: the column {column} is missing; {found}.", hint)
+        if names.count(column) > 1:
+            raise UnreadableFileError(f"{path}: the column {column} is there twice; {found}.", hint)
+    unknown = [name for name in names if name not in table.columns]
+    return [f"{path.name}: unknown columns were ignored: {', '.join(unknown)}"] if unknown else []

@@ -1,0 +1,231 @@
+"""Reference data from Parquet exports into raw: the same as from CSV, row for row, and what is refused."""
+
+import base64
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from pyarrow import csv as arrow_csv
+from pyarrow.parquet import encryption
+
+from message_tracking.loading import parquet_rows
+from message_tracking.loading.delivery_data import load_delivery_data
+from message_tracking.loading.reference_tables import REFERENCE_TABLES
+from message_tracking.loading.summary import LoadSummary
+from message_tracking.sources import Source
+from message_tracking.warehouse import Warehouse, fetch_all
+
+Load = Callable[..., LoadSummary]
+
+RECIPIENTS = {
+    "recipient_id": [1, 2],
+    "first_name": ["A", None],
+    "last_name": ["B", "C"],
+    "email": ["a@b.example", ""],
+    "email_format": [1, None],
+    "modified_at": ["2026-01-01", None],
+}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    (tmp_path / "exports").mkdir()
+    return Source(name="campaign", kind="folder", path=tmp_path)
+
+
+@pytest.fixture
+def load(warehouse: Warehouse, source: Source) -> Load:
+    """Write `recipients.parquet`, if a table is given, and load the source."""
+
+    def write_and_load(table: pa.Table | None = None, **options: Any) -> LoadSummary:
+        if table is not None:
+            pq.write_table(table, source.exports_folder / "recipients.parquet", **options)
+        return load_delivery_data(warehouse, source)
+
+    return write_and_load
+
+
+def refusal(summary: LoadSummary) -> str:
+    (failed,) = summary.failed_files
+    assert failed.file_name.endswith("/exports/recipients.parquet")
+    assert "exports/recipients.parquet" in failed.reason
+    return failed.reason
+
+
+def stored(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of the reference tables, without the load that brought it."""
+    return {
+        table.name: fetch_all(
+            connection, f"select {', '.join(table.columns)} from raw.{table.name} order by {table.key}"
+        )
+        for table in REFERENCE_TABLES
+    }
+
+
+ARROW_TYPES = {
+    "bigint": pa.int64(),
+    "integer": pa.int32(),
+    "text": pa.string(),
+    "boolean": pa.bool_(),
+    "timestamptz": pa.timestamp("us", "UTC"),
+}
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["typed", "all text"])
+def test_parquet_is_loaded_like_csv(
+    warehouse: Warehouse,
+    connection: Connection,
+    source: Source,
+    golden: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    as_text: bool,
+) -> None:
+    monkeypatch.setattr(parquet_rows, "BATCH_ROWS", 7)
+    exports = golden("second-case") / "exports"
+    for table in REFERENCE_TABLES:
+        kinds = {name: pa.string() if as_text else ARROW_TYPES[kind] for name, kind in table.columns.items()}
+        options = arrow_csv.ConvertOptions(column_types=kinds, strings_can_be_null=not as_text, null_values=[""])
+        content = arrow_csv.read_csv(exports / f"{table.name}.csv", convert_options=options)
+        pq.write_table(content, source.exports_folder / f"{table.name}.parquet", row_group_size=50)
+    summary = load_delivery_data(warehouse, source)
+    assert (summary.files, summary.rejected, summary.already_loaded) == (4, 0, 0)
+    from_parquet = stored(connection)
+    assert {name: len(rows) for name, rows in from_parquet.items()} == {
+        table.name: len(list(csv.DictReader((exports / f"{table.name}.csv").open()))) for table in REFERENCE_TABLES
+    }
+
+    from_csv = load_delivery_data(
+        warehouse, Source(name="again", kind="folder", path=golden("second-case"), contents="none")
+    )
+    assert (from_csv.files, from_csv.accepted, from_csv.already_loaded) == (4, 0, summary.accepted)
+    connection.rollback()
+    assert stored(connection) == from_parquet
+
+
+def test_csv_is_read_before_parquet(connection: Connection, source: Source, load: Load) -> None:
+    (source.exports_folder / "recipients.csv").write_text(",".join(RECIPIENTS) + "\n1,A,B,csv,1,\n")
+    load(pa.table(RECIPIENTS | {"email": ["parquet", "parquet"], "modified_at": pa.nulls(2)}))
+    assert fetch_all(
+        connection,
+        "select email, file_name from raw.recipients inner join ops.file_ledger using (load_id) "
+        "where superseded_by_load_id is null order by recipient_id",
+    ) == [("parquet", "recipients.parquet"), ("parquet", "recipients.parquet")]
+
+
+def test_the_later_of_undated_rows_wins_across_batches(
+    connection: Connection, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_rows, "BATCH_ROWS", 2)
+    rows = RECIPIENTS | {"email": ["a", "b"], "modified_at": pa.nulls(2)}
+    load(pa.concat_tables([pa.table(rows | {"recipient_id": [9, 1]}), pa.table(rows | {"recipient_id": [1, 8]})]))
+    assert fetch_all(connection, "select email from raw.recipients where recipient_id = 1") == [("a",)]
+
+
+def test_an_unchanged_file_is_passed_over_and_a_changed_one_read_again(load: Load) -> None:
+    assert load(pa.table(RECIPIENTS)).accepted == 2
+    assert load().files == 0
+    summary = load(pa.table(RECIPIENTS | {"email": ["a@b.example", "new"]}))
+    assert (summary.files, summary.accepted, summary.already_loaded) == (1, 1, 1)
+
+
+def test_rows_that_cannot_be_read_are_rejected(
+    connection: Connection, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_rows, "BATCH_ROWS", 2)
+    rows = {name: [*values, values[0], values[0]] for name, values in RECIPIENTS.items()}
+    rows |= {"recipient_id": ["1", "2", "x", None], "first_name": ["é", "a\0b", "", None]}
+    summary = load(pa.table(rows))
+    assert (summary.line_count, summary.accepted, summary.rejected) == (4, 1, 3)
+    assert summary.warnings[0].endswith("which counts from 1000 rows on.")
+    found = fetch_all(
+        connection,
+        "select line_number, byte_offset, reason, raw_line from raw.rejected_lines order by line_number",
+    )
+    assert [(*place, json.loads(bytes(raw))["recipient_id"]) for *place, raw in found] == [
+        (2, 0, "first_name_holds_nul", "2"),
+        (3, 0, "recipient_id_not_a_number", "x"),
+        (4, 0, "recipient_id_missing", None),
+    ]
+    assert fetch_all(
+        connection, "select line_count, accepted_count, rejected_count, to_offset = file_size from ops.file_ledger"
+    ) == [(4, 1, 3, True)]
+
+
+def test_a_rejected_share_above_the_limit_fails_the_file(connection: Connection, load: Load) -> None:
+    bad = pa.table(RECIPIENTS | {"recipient_id": ["1", "x"]})
+    assert "500 of 1000 rows were rejected (recipient_id_not_a_number 500)" in refusal(
+        load(pa.concat_tables([bad] * 500))
+    )
+    assert fetch_all(connection, "select count(*) from raw.recipients") == [(0,)]
+    assert fetch_all(connection, "select status, jsonb_array_length(sample_rejects) from ops.file_ledger") == [
+        ("failed", 20)
+    ]
+
+
+def test_a_wrong_header_refuses_the_file_and_unknown_columns_warn(load: Load) -> None:
+    table = pa.table(RECIPIENTS)
+    assert "the column email is missing; found: recipient_id, first_name, last_name, email_format" in refusal(
+        load(table.drop_columns(["email"]))
+    )
+    assert "the column email is there twice" in refusal(load(table.append_column("email", [["a", "b"]])))
+    nested = table.set_column(1, "first_name", [[["A"], ["B"]]])
+    assert "the column first_name is of type list<" in refusal(load(nested))
+    summary = load(table.append_column("note", [["a", "b"]]).select([*reversed([*RECIPIENTS, "note"])]))
+    assert (summary.accepted, summary.warnings) == (2, ["recipients.parquet: unknown columns were ignored: note"])
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut short", "another file", "broken inside"])
+def test_a_broken_file_is_refused_and_the_others_go_on(source: Source, load: Load, damage: str) -> None:
+    load(pa.table(RECIPIENTS))
+    path = source.exports_folder / "recipients.parquet"
+    content = path.read_bytes()
+    path.write_bytes(
+        {
+            "empty": b"",
+            "cut short": content[:-20],
+            "another file": b"recipient_id,first_name\n1,A\n",
+            "broken inside": content[:4] + bytes(40) + content[44:],
+        }[damage]
+    )
+    (source.exports_folder / "recipients.csv.gz").write_bytes(b"no gzip")
+    (source.contents_folder).mkdir()
+    (source.contents_folder / "1.txt").write_text("Hello")
+    summary = load()
+    assert [Path(failed.file_name).name for failed in summary.failed_files] == [
+        "recipients.csv.gz",
+        "recipients.parquet",
+    ]
+    assert "recipients.parquet cannot be read as Parquet" in summary.failed_files[1].reason
+    assert summary.accepted == 1
+
+
+class OpenKeys(encryption.KmsClient):
+    """Wraps keys by not wrapping them."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__()
+
+    def wrap_key(self, key: bytes, name: str) -> bytes:
+        return base64.b64encode(key)
+
+
+@pytest.mark.parametrize("has_plaintext_footer", [False, True])
+def test_an_encrypted_file_is_refused(source: Source, load: Load, has_plaintext_footer: bool) -> None:
+    configuration = encryption.EncryptionConfiguration(
+        "footer", column_keys={"column": ["email"]}, plaintext_footer=has_plaintext_footer
+    )
+    properties = encryption.CryptoFactory(OpenKeys).file_encryption_properties(
+        encryption.KmsConnectionConfig(), configuration
+    )
+    table = pa.table(RECIPIENTS)
+    with pq.ParquetWriter(
+        source.exports_folder / "recipients.parquet", table.schema, encryption_properties=properties
+    ) as writer:
+        writer.write_table(table)
+    assert "not encrypted" in refusal(load())
