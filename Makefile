@@ -32,12 +32,12 @@ down: setup ## Stop Airflow and the warehouse
 	@$(BIN)/message-tracking down
 
 .PHONY: lint
-lint: setup-dev ## Check style, types, SQL and the direction of imports; changes nothing
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	PYTHONPATH=plugins $(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 2 dbt_project/models
+lint: setup-dev ## Run every check of .pre-commit-config.yaml on all files; changes nothing
+	@$(BIN)/pre-commit run --all-files
+
+.PHONY: hooks
+hooks: setup-dev ## Let git run the checks that a commit concerns
+	@$(BIN)/pre-commit install
 
 .PHONY: format
 format: setup-dev ## Put code into shape
@@ -52,6 +52,7 @@ metrics: setup ## Write docs/metrics.md anew from the descriptions of the dbt mo
 lock: setup ## Write the requirements*.txt anew from the requirements*.in
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-setup.in -o requirements-setup.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-cluster.in -o requirements-cluster.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
 .PHONY: setup setup-dev

@@ -1,7 +1,7 @@
 {#
-  Every model of a build reads the same input: the loads up to the position that the candidate was opened with.
-  Loads that were committed since then are few, so the filter names those to leave out. Where a table holds few loads
-  the planner would take a bare `<> all` for true of hardly any row, and choose nested loops; of coalesce it knows nothing.
+  Loads that were committed since the candidate was opened are few, so the filter names those to leave out. Where a
+  table holds few loads the planner would take a bare `<> all` for true of hardly any row, and choose nested loops; of
+  coalesce it knows nothing.
 #}
 {% macro is_in_window(load_id) -%}
     coalesce({{ load_id }} <> all(array(
@@ -11,7 +11,6 @@
     )), true)
 {%- endmacro %}
 
-{# True for the current version of a reference row, as the window sees it. #}
 {% macro is_current_version(alias) -%}
     {{ is_in_window(alias ~ '.load_id') }}
     and (
@@ -20,7 +19,6 @@
     )
 {%- endmacro %}
 
-{# Limits a model to the deliveries that the candidate has to recompute. #}
 {% macro is_touched(delivery_id) -%}
     {{ delivery_id }} in (select touched.delivery_id from {{ ref('int_deliveries__touched') }} as touched)
 {%- endmacro %}

@@ -80,9 +80,38 @@ def run_dbt(
     Raises MessageTrackingError where dbt ended without results.
     """
     target = _target(settings)
-    target.mkdir(parents=True, exist_ok=True)
     results_file = target / "run_results.json"
     results_file.unlink(missing_ok=True)
+    variables = ["--vars", json.dumps(dbt_variables(candidate_id))]
+    exit_code, tail = _call_dbt(warehouse, settings, [*command, *variables], target, report)
+    # 0: all is well, 1: some node failed, which its result says; anything else: dbt itself did not come to its end.
+    if exit_code not in {0, 1} or not results_file.exists():
+        raise MessageTrackingError(
+            f"dbt {command[0]} did not come to its end (exit code {exit_code}):\n{tail}", "Nothing was published."
+        )
+    results: list[dict[str, Any]] = json.loads(results_file.read_text())["results"]
+    return results
+
+
+def document(warehouse: Warehouse, settings: Settings, report: Report) -> Path:
+    """Write dbt's documentation of models and columns, as the warehouse holds them now, into one page; return it.
+
+    Only reads the warehouse, and needs no candidate. Raises MessageTrackingError where dbt fails.
+    """
+    target = settings.home / "dbt" / "docs"
+    exit_code, tail = _call_dbt(warehouse, settings, ["docs", "generate", "--static"], target, report)
+    if exit_code:
+        raise MessageTrackingError(
+            f"dbt docs failed (exit code {exit_code}):\n{tail}",
+            f"The dbt log is {settings.home / 'logs' / 'dbt' / 'dbt.log'}.",
+        )
+    return target / "static_index.html"
+
+
+def _call_dbt(
+    warehouse: Warehouse, settings: Settings, command: Sequence[str], target: Path, report: Report
+) -> tuple[int, str]:
+    """Run a dbt command on the warehouse; return its exit code and its last lines."""
     arguments = [
         str(Path(sys.executable).with_name("dbt")),
         "--no-use-colors",
@@ -95,17 +124,8 @@ def run_dbt(
         str(target),
         "--log-path",
         str(settings.home / "logs" / "dbt"),
-        "--vars",
-        json.dumps(dbt_variables(candidate_id)),
     ]
-    exit_code, tail = _stream(arguments, {**os.environ, **warehouse.dbt_environment()}, report)
-    # 0: all is well, 1: some node failed, which its result says; anything else: dbt itself did not come to its end.
-    if exit_code not in {0, 1} or not results_file.exists():
-        raise MessageTrackingError(
-            f"dbt {command[0]} did not come to its end (exit code {exit_code}):\n{tail}", "Nothing was published."
-        )
-    results: list[dict[str, Any]] = json.loads(results_file.read_text())["results"]
-    return results
+    return _stream(arguments, {**os.environ, **warehouse.dbt_environment()}, report)
 
 
 def _stream(arguments: Sequence[str], environment: dict[str, str], report: Report) -> tuple[int, str]:

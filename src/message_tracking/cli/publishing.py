@@ -1,4 +1,7 @@
-"""Verbs that build, judge, publish and look: run, recompute, build, validate, publish, abandon, rollback, status."""
+"""Verbs that build, judge, publish and look.
+
+They are: run, recompute, build, validate, publish, abandon, rollback, status, metrics, docs.
+"""
 
 import json
 
@@ -123,7 +126,18 @@ def metrics() -> None:
     click.echo(metrics_page(json.loads(manifest.read_text())), nl=False)
 
 
-VERBS = (run, recompute, build, validate, publish, abandon, rollback, status, metrics)
+@click.command()
+@verbose_option
+def docs(verbose: bool) -> None:
+    """Write dbt's documentation of all models and columns into one page and print where it is.
+
+    Reads the warehouse as it is and changes nothing there; shows the columns of what was built at least once.
+    """
+    settings = Settings.from_environment()
+    click.echo(building.document(open_warehouse(settings), settings, _detail(verbose)))
+
+
+VERBS = (run, recompute, build, validate, publish, abandon, rollback, status, metrics, docs)
 
 
 def _open_candidate_id(warehouse: Warehouse) -> int:
