@@ -14,11 +14,12 @@ ENVIRONMENT = {
     name: re.sub(r"\$\{\w+:\?[^}]*\}", "secret", re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value))
     for name, value in COMPOSE["x-airflow-environment"].items()
 }
-COMMANDS = [
-    re.findall(r"airflow (.+?)(?: &&|$)", " ".join(service["command"]))[-1].split()
+PROGRAMS = [
+    " ".join(words)
     for service in COMPOSE["services"].values()
-    if "airflow" in " ".join(service["command"])
+    for words in (service["command"], service.get("healthcheck", {"test": []})["test"])
 ]
+COMMANDS = [match[1].split() for program in PROGRAMS for match in re.finditer(r"\bairflow ((?:(?! &&).)+)", program)]
 
 ASK = """
 import json
@@ -74,7 +75,7 @@ def test_every_option_is_known(answers: dict[str, Any]) -> None:
 
 
 def test_every_command_is_known(answers: dict[str, Any]) -> None:
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 8
     assert answers["refused"] == [["celery", "workers"]]
 
 

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,7 +26,7 @@ COMPOSE: Compose = yaml.safe_load(TEXT)
 DOCKERFILE = (PROJECT / "docker" / "Dockerfile").read_text()
 
 COMMANDS = {
-    "postgres": "postgres -c ",
+    "postgres": "postgres -c",
     "redis": "redis-server -",
     "init": "airflow db migrate && message-tracking migrate",
     "api-server": "exec airflow api-server",
@@ -299,6 +300,10 @@ def test_a_poisoned_image_breaks_the_rule(rule, old, new, ignore):
 )
 def test_nothing_private_or_built_is_sent_to_the_builder(path, ignored):
     assert is_ignored(path, [line for line in IGNORE.splitlines() if not line.startswith("#")]) is ignored
+
+
+def test_the_image_is_named_after_the_version():
+    assert COMPOSE["x-airflow"]["image"] == f"message-tracking:{version('message-tracking')}"
 
 
 def test_the_image_has_the_versions_that_are_tested():
