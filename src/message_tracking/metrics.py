@@ -14,7 +14,7 @@ _SCHEMAS = ("marts", "marts_private")
 def metrics_page(manifest: dict[str, Any]) -> str:
     """Write the page, in Markdown, from dbt's manifest: one table per relation, by schema and name."""
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
-    published = sorted((_schema(node), node["name"], node) for node in models if _schema(node) in _SCHEMAS)
+    published = sorted((schema, node["name"], node) for node in models if (schema := _schema(node)) in _SCHEMAS)
     return "\n".join([_HEADER, *(_relation(schema, node) for schema, _, node in published)])
 
 
