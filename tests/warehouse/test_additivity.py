@@ -23,16 +23,16 @@ links = st.tuples(
     st.sampled_from(["", "0", "7"]),
 )
 reactions = st.tuples(
-    st.integers(0, 6),  # message: 0 is none, above the delivery's own it is unknown
+    st.integers(0, 4),  # message: 0 is none, above the delivery's own it is unknown
     st.integers(0, 7),  # link: 0 is the pixel, above the delivery's own it is unknown
     st.one_of(st.integers(0, 400), st.integers(0, 3 * 86_400)),
     st.sampled_from(UUIDS),
 )
 deliveries = st.fixed_dictionaries(
     {
-        "messages": st.integers(0, 5),
-        "links": st.lists(links, max_size=6),
-        "reactions": st.lists(reactions, max_size=40),
+        "messages": st.integers(0, 3),
+        "links": st.lists(links, min_size=2, max_size=6),
+        "reactions": st.lists(reactions, min_size=15, max_size=40),
         "has_contact": st.booleans(),
         "text": st.integers(0, 5),
     }

@@ -18,6 +18,7 @@ WORKED_EXAMPLE = Path(message_tracking.sample.__file__).parent / "golden" / "wor
 KEYS = {
     "deliveries": ("delivery_id",),
     "delivery_indicators": ("delivery_id",),
+    "hot_clicks": ("delivery_id", "url_id"),
     "message_engagement": ("delivery_id", "message_id"),
     "tracking_buckets": ("delivery_id", "url_id", "bucket_at"),
     "tracking_events": ("delivery_id", "url_id", "message_id", "occurred_at", "event_type"),

@@ -1,0 +1,63 @@
+"""Audit of hot_clicks: the clicks of the links, and links and bodies that belong together."""
+
+from great_expectations import ExpectationSuite
+
+from message_tracking.validation.rules import grain, never, structure
+
+SUITE = ExpectationSuite(
+    name="hot_clicks",
+    expectations=[
+        structure("delivery_id", "url_id", "occurrence", "content_part", "click_count", "click_share", "is_drawn"),
+        grain("delivery_id", "url_id"),
+        never(
+            "clicks_are_in_the_link_table",
+            "A row for every link of type 1, 3 or 6 or with an offer, with the clicks and the share of the link table (spec 8.18).",
+            """
+            select delivery_id, url_id
+            from (
+                select urls.delivery_id, urls.url_id, urls.click_count, urls.click_share
+                from audit.url_clicks as urls
+                left join staging.stg_delivery_data__tracked_urls as tracked
+                    on urls.delivery_id = tracked.delivery_id and urls.url_id = tracked.url_id
+                where urls.url_type in (1, 3, 6) or tracked.offer_id <> 0
+            ) as links
+            full join {batch} as rows using (delivery_id, url_id)
+            where (links.click_count, links.click_share) is distinct from (rows.click_count, rows.click_share)
+            """,
+        ),
+        never(
+            "only_plain_links_are_drawn",
+            "What is drawn is of type 1, without an offer and not missing in a body that is at hand (spec 4.5).",
+            """
+            select delivery_id, url_id
+            from {batch}
+            where is_drawn <> coalesce(url_type = 1 and offer_id = 0 and is_in_body is not false, false)
+            """,
+        ),
+        never(
+            "tracked_links_are_in_the_body",
+            "A tracked link stands in the body of its part, as often as its occurrence says.",
+            "select delivery_id, url_id, content_part, source_url, occurrence from {batch} where not is_in_body",
+            severity="warning",
+        ),
+        never(
+            "links_of_the_body_are_tracked",
+            "A web link of a body is a tracked URL of the delivery.",
+            """
+            select links.delivery_id, links.content_part, links.source_url
+            from staging.stg_delivery_data__content_links as links
+            inner join audit.deliveries on links.delivery_id = deliveries.delivery_id
+            where
+                links.source_url ~* '^https?://'
+                and not exists (
+                    select from staging.stg_delivery_data__tracked_urls as tracked
+                    where
+                        tracked.delivery_id = links.delivery_id
+                        and tracked.content_part = links.content_part
+                        and tracked.source_url = links.source_url
+                )
+            """,
+            severity="warning",
+        ),
+    ],
+)
