@@ -1,5 +1,5 @@
 with contents as (
-    select * from {{ ref('stg_delivery_data__contents') }}
+    select * from {{ source('raw', 'contents') }}
 ),
 
 content_links as (
@@ -13,3 +13,4 @@ select
     content_links.link_count
 from content_links
 inner join contents on content_links.delivery_id = contents.delivery_id and content_links.load_id = contents.load_id
+where {{ is_current_version('contents') }}
