@@ -1,0 +1,70 @@
+-- Analysts build changed marts into a schema of their own, from one publication, and touch nothing of the pipeline's.
+
+-- A pinned session sees the pinned publication in audit, staging and intermediate too, so that what takes several
+-- statements reads one publication while candidates come and go.
+create or replace function ops.audit_publication() returns integer
+language sql stable security definer set search_path = pg_catalog, pg_temp
+return (
+    select case
+        when coalesce(current_setting('message_tracking.publication', true), '') <> '' then ops.visible_publication()
+        else coalesce(candidate_publication, live_publication)
+    end
+    from ops.publication_state
+);
+comment on function ops.audit_publication() is
+'The publication that audit shows to this session: the pinned one, else the open candidate, else the live one.';
+
+create function ops.analyst_schema() returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+    -- A longer name would be cut and might then be another login's.
+    if octet_length(session_user) > 59 then
+        raise exception 'the login % is too long to name a schema after it', session_user
+            using errcode = 'name_too_long', hint = 'Use a login of at most 59 bytes.';
+    end if;
+    return 'dev_' || session_user;
+end
+$$;
+comment on function ops.analyst_schema() is 'The name of the caller''s own schema, dev_<login>.';
+
+create function ops.make_analyst_schema() returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    -- Within a security definer function current_user is the owner: the analyst is session_user.
+    own text := ops.analyst_schema();
+begin
+    if to_regnamespace(quote_ident(own)) is null then
+        execute format('create schema %I', own);
+        execute format('comment on schema %I is %L', own, 'What ' || session_user || ' tries out with `message-tracking dev`. Nothing here is published.');
+        execute format('grant usage, create on schema %I to %I', own, session_user);
+    end if;
+    return own;
+end
+$$;
+comment on function ops.make_analyst_schema() is
+'Makes the caller''s own schema where it is missing and returns its name. The pipeline owns it, so it can always be cleared away; only the caller may use it.';
+
+create function ops.drop_analyst_schema() returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    own text := ops.analyst_schema();
+begin
+    execute format('drop schema if exists %I cascade', own);
+    return own;
+end
+$$;
+comment on function ops.drop_analyst_schema() is 'Drops the caller''s own schema with all that is in it and returns its name.';
+
+revoke execute on function ops.analyst_schema(), ops.make_analyst_schema(), ops.drop_analyst_schema() from public;
+grant execute on function ops.analyst_schema(), ops.make_analyst_schema(), ops.drop_analyst_schema() to tracking_analyst;
+
+-- Models call functions of ops. The tables there stay closed, and so do the functions that only a build needs.
+grant usage on schema ops to tracking_analyst;
+revoke execute on function
+    ops.hold_candidate(integer, interval),
+    ops.undo_newer_than(integer),
+    ops.forget_older_than(integer),
+    ops.is_complete(text, text[]),
+    ops.execute_patiently(text),
+    ops.replace_view(text, text, text)
+from public;
