@@ -1,5 +1,11 @@
-{# A plain view that is replaced only where its definition differs, so that reading it is never disturbed by a build. #}
+{#
+  A plain view that is replaced only where its definition differs, so that reading it is never disturbed by a build. In
+  the target `dev` it is dbt's own view.
+#}
 {% materialization stable_view, adapter='postgres' %}
+    {%- if target.name == 'dev' -%}
+        {{ return(materialization_view_default()) }}
+    {%- endif -%}
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set contract = config.get('contract') -%}
 

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def build(warehouse: Warehouse, settings: Settings, candidate_id: int, report: R
         for node in nodes_without_result(settings, results, {"model", "seed"})
     ]
     if failures:
-        lines = [f"  {_name(failure)}: {failure['status']}: {_message(failure)}" for failure in failures]
+        lines = [describe(failure) for failure in failures]
         raise MessageTrackingError(
             "\n".join([f"{len(failures)} of {len(results)} models were not built:", *lines]),
             f"The dbt log is {settings.home / 'logs' / 'dbt' / 'dbt.log'}.",
@@ -68,22 +68,44 @@ def nodes_without_result(settings: Settings, results: list[dict[str, Any]], kind
 
 def read_manifest(settings: Settings) -> dict[str, Any]:
     """Read what the last dbt run knew of the project."""
-    manifest: dict[str, Any] = json.loads((_target(settings) / "manifest.json").read_text())
+    manifest: dict[str, Any] = json.loads((settings.home / "dbt" / "target" / "manifest.json").read_text())
     return manifest
 
 
 def run_dbt(
     warehouse: Warehouse, settings: Settings, command: Sequence[str], candidate_id: int, report: Report
 ) -> list[dict[str, Any]]:
+    """Run a dbt command for a candidate and return the results it recorded, as `call_dbt` does."""
+    command = [*command, "--vars", json.dumps(dbt_variables(candidate_id))]
+    return call_dbt(settings, "dbt", command, warehouse.dbt_environment(), report)
+
+
+def call_dbt(
+    settings: Settings, name: str, command: Sequence[str], environment: Mapping[str, str], report: Report
+) -> list[dict[str, Any]]:
     """Run a dbt command and return the results it recorded, one dict per node as in run_results.json.
 
+    dbt's own files go to the home's folders `<name>/target` and `logs/<name>`; `environment` is for profiles.yml.
     Raises MessageTrackingError where dbt ended without results.
     """
-    target = _target(settings)
+    target = settings.home / name / "target"
+    target.mkdir(parents=True, exist_ok=True)
     results_file = target / "run_results.json"
     results_file.unlink(missing_ok=True)
-    variables = ["--vars", json.dumps(dbt_variables(candidate_id))]
-    exit_code, tail = _call_dbt(warehouse, settings, [*command, *variables], target, report)
+    arguments = [
+        str(Path(sys.executable).with_name("dbt")),
+        "--no-use-colors",
+        *command,
+        "--project-dir",
+        str(settings.dbt_project),
+        "--profiles-dir",
+        str(settings.dbt_project),
+        "--target-path",
+        str(target),
+        "--log-path",
+        str(settings.home / "logs" / name),
+    ]
+    exit_code, tail = _stream(arguments, {**os.environ, **environment}, report)
     # 0: all is well, 1: some node failed, which its result says; anything else: dbt itself did not come to its end.
     if exit_code not in {0, 1} or not results_file.exists():
         raise MessageTrackingError(
@@ -98,34 +120,15 @@ def document(warehouse: Warehouse, settings: Settings, report: Report) -> Path:
 
     Only reads the warehouse, and needs no candidate. Raises MessageTrackingError where dbt fails.
     """
-    target = settings.home / "dbt" / "docs"
-    exit_code, tail = _call_dbt(warehouse, settings, ["docs", "generate", "--static"], target, report)
-    if exit_code:
+    name = "dbt-docs"
+    results = call_dbt(settings, name, ["docs", "generate", "--static"], warehouse.dbt_environment(), report)
+    failures = [describe(result) for result in results if result["status"] != "success"]
+    if failures:
         raise MessageTrackingError(
-            f"dbt docs failed (exit code {exit_code}):\n{tail}",
-            f"The dbt log is {settings.home / 'logs' / 'dbt' / 'dbt.log'}.",
+            "\n".join([f"{len(failures)} of {len(results)} models cannot be described:", *failures]),
+            f"The dbt log is {settings.home / 'logs' / name / 'dbt.log'}.",
         )
-    return target / "static_index.html"
-
-
-def _call_dbt(
-    warehouse: Warehouse, settings: Settings, command: Sequence[str], target: Path, report: Report
-) -> tuple[int, str]:
-    """Run a dbt command on the warehouse; return its exit code and its last lines."""
-    arguments = [
-        str(Path(sys.executable).with_name("dbt")),
-        "--no-use-colors",
-        *command,
-        "--project-dir",
-        str(settings.dbt_project),
-        "--profiles-dir",
-        str(settings.dbt_project),
-        "--target-path",
-        str(target),
-        "--log-path",
-        str(settings.home / "logs" / "dbt"),
-    ]
-    return _stream(arguments, {**os.environ, **warehouse.dbt_environment()}, report)
+    return settings.home / name / "target" / "static_index.html"
 
 
 def _stream(arguments: Sequence[str], environment: dict[str, str], report: Report) -> tuple[int, str]:
@@ -146,13 +149,8 @@ def _stream(arguments: Sequence[str], environment: dict[str, str], report: Repor
     return process.returncode, "\n".join(lines[-20:])
 
 
-def _target(settings: Settings) -> Path:
-    return settings.home / "dbt" / "target"
-
-
-def _name(result: dict[str, Any]) -> str:
-    return str(result["unique_id"]).split(".", 2)[-1]
-
-
-def _message(result: dict[str, Any]) -> str:
-    return " ".join(str(result.get("message") or "").split())
+def describe(result: dict[str, Any]) -> str:
+    """Say in one indented line what became of a node."""
+    name = str(result["unique_id"]).split(".", 2)[-1]
+    message = " ".join(str(result.get("message") or "").split())
+    return f"  {name}: {result['status']}: {message}"

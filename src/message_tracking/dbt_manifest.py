@@ -4,7 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,9 +25,10 @@ def fresh_manifest(settings: Settings) -> Path:
     if _is_fresh(manifest, settings.dbt_project):
         return manifest
     manifest.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(manifest.with_suffix(".lock")):
+    with file_lock(manifest.with_suffix(".lock")):
         if not _is_fresh(manifest, settings.dbt_project):
-            _parse(settings.dbt_project, manifest)
+            # In a folder beside, to be moved into place as a whole.
+            parse_project(settings.dbt_project, manifest.parent / "parse").replace(manifest)
     return manifest
 
 
@@ -47,18 +48,21 @@ def _project_files(project: Path) -> Iterator[Path]:
             yield from part.rglob("*")
 
 
-def _parse(project: Path, manifest: Path) -> None:
-    """Run `dbt parse` in a folder beside and move its manifest into place as a whole."""
-    work = manifest.parent / "parse"
+def parse_project(project: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Path:
+    """Run `dbt parse` for the target `pipeline` and return the manifest.json that it leaves in the folder.
+
+    `environment` holds further variables that profiles.yml reads; no database is needed.
+    Raises MessageTrackingError with what dbt says where the project cannot be parsed.
+    """
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "--quiet", "parse",
             "--project-dir", str(project),
             "--profiles-dir", str(project),
-            "--target-path", str(work),
-            "--log-path", str(work),
+            "--target-path", str(folder),
+            "--log-path", str(folder),
         ],
-        env={**os.environ, "DO_NOT_TRACK": "1"},
+        env={**os.environ, "DO_NOT_TRACK": "1", **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -68,13 +72,14 @@ def _parse(project: Path, manifest: Path) -> None:
     if done.returncode:
         raise MessageTrackingError(
             f"The dbt project in {project} cannot be parsed:\n{done.stdout.strip()}",
-            f"The dbt log is {work / 'dbt.log'}.",
+            f"The dbt log is {folder / 'dbt.log'}.",
         )
-    (work / "manifest.json").replace(manifest)
+    return folder / "manifest.json"
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
+    """Let one process after the other do something; the file's folder exists."""
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -115,6 +115,27 @@ def pipeline(warehouse: Warehouse, settings: Settings) -> Pipeline:
     return Pipeline(warehouse, replace(settings, sources_file=file))
 
 
+@pytest.fixture(scope="session")
+def contents() -> Callable[[str], dict[str, tuple[object, ...]]]:
+    """Everything outside of analysts' schemas: of each relation who may read it, its definition and a digest of its rows."""
+
+    def read(url: str) -> dict[str, tuple[object, ...]]:
+        with closing(Warehouse(url).connect("test")) as connection:
+            relations = fetch_all(
+                connection,
+                r"""
+                select format('%%I.%%I', nspname, relname), pg_class.oid, relacl::text, pg_get_viewdef(pg_class.oid)
+                from pg_class
+                inner join pg_namespace on relnamespace = pg_namespace.oid
+                where relkind in ('r', 'p', 'v', 'S') and nspname !~ '^(pg_|information_schema$|dev_)'
+                """,
+            )
+            digest = "select count(*), md5(string_agg(rows::text, chr(10) order by rows::text)) from (select * from {}) as rows"
+            return {name: (*rest, *fetch_all(connection, digest.format(name))[0]) for name, *rest in relations}
+
+    return read
+
+
 @pytest.fixture
 def golden() -> Callable[[str], Path]:
     """The folder of a golden case by its name."""

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from message_tracking.cli import loading, publishing, sampling, server, stack
+from message_tracking.cli import developing, loading, publishing, sampling, server, stack
 from message_tracking.errors import MessageTrackingError
 
 
@@ -29,5 +29,5 @@ def main() -> None:
     """
 
 
-for verb in (*server.VERBS, *sampling.VERBS, *loading.VERBS, *publishing.VERBS, *stack.VERBS):
+for verb in (*server.VERBS, *sampling.VERBS, *loading.VERBS, *publishing.VERBS, *developing.VERBS, *stack.VERBS):
     main.add_command(verb)

@@ -17,4 +17,4 @@ select
     email,
     email_format
 from recipients
-where recipient_id in (select touched.recipient_id from {{ ref('int_recipients__touched') }} as touched)
+where {{ is_touched('recipient_id', 'int_recipients__touched') }}
