@@ -50,6 +50,13 @@ def new_home() -> Iterator[Path]:
         yield home
 
 
+@pytest.fixture(scope="module")
+def home_of_module() -> Iterator[Path]:
+    """An empty home that all tests of a module share; its server, if one was started, is stopped at the end."""
+    with temporary_home() as home:
+        yield home
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
     """The session's server, migrated, with the logins of all groups."""

@@ -45,5 +45,5 @@ def test_a_warehouse_that_cannot_be_reached_says_so(settings, monkeypatch):
     monkeypatch.setenv("MESSAGE_TRACKING_WAREHOUSE", "postgresql://nobody:none@127.0.0.1:9/none")
     told = CliRunner().invoke(main, ["docs"])
     assert told.exit_code == 1
-    assert "dbt docs failed" in told.stderr
+    assert "dbt docs did not come to its end" in told.stderr
     assert "127.0.0.1" in told.stderr

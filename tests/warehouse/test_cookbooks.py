@@ -1,0 +1,106 @@
+"""The cookbooks, followed to the letter on a copy of the project by somebody who knows nothing else."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from message_tracking.embedded import EmbeddedServer
+from message_tracking.migrating import login_name
+from message_tracking.settings import PROJECT
+from message_tracking.warehouse import fetch_all
+
+BLOCK = re.compile(
+    r"(?:New file `(?P<file>[^`]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
+
+
+class Reader:
+    """Somebody in a clone of the project, with an embedded server that published the second golden case."""
+
+    def __init__(self, project, home):
+        self.project = project
+        self.server = EmbeddedServer(home)
+        unset = {"MESSAGE_TRACKING_WAREHOUSE", "MESSAGE_TRACKING_SOURCES"}
+        self.environment = {name: value for name, value in os.environ.items() if name not in unset} | {
+            "MESSAGE_TRACKING_HOME": str(home),
+            "MESSAGE_TRACKING_PROJECT": str(project),
+        }
+
+    def run(self, command, text=None):
+        done = subprocess.run(
+            command,
+            shell=isinstance(command, str),
+            cwd=self.project,
+            env=self.environment,
+            input=text,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+    def query(self, text):
+        with closing(psycopg2.connect(self.server.url(login_name("tracking_analyst")))) as session:
+            return fetch_all(session, text)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory, home_of_module):
+    project = tmp_path_factory.mktemp("clone")
+    for name in ("config", "dbt_project", "docs", "expectations", "migrations"):
+        shutil.copytree(PROJECT / name, project / name, ignore=shutil.ignore_patterns("target", "logs"))
+    shutil.copy(PROJECT / "CHANGELOG.md", project)
+    (project / ".venv").symlink_to(Path(sys.executable).parents[1])
+    case = PROJECT / "tests" / "fixtures" / "golden" / "second-case"
+    shutil.copytree(case, home_of_module / "landing" / "campaign", ignore=shutil.ignore_patterns("expected"))
+    reader = Reader(project, home_of_module)
+    reader.run(".venv/bin/message-tracking migrate")
+    reader.run(".venv/bin/message-tracking run")
+    return reader
+
+
+@pytest.mark.parametrize(
+    ("page", "result"),
+    [
+        (
+            "change_a_mart",
+            "select count(seconds_valid) > 0, sum(seconds_valid) = sum(extract(epoch from validity_at - contact_at)) from marts.deliveries",
+        ),
+        (
+            "add_a_mart",
+            "select count(*) > 0, sum(click_count) = (select sum(click_count) from marts.url_clicks_by_day) from marts.clicks_by_weekday",
+        ),
+    ],
+)
+def test_a_cookbook_leads_to_a_published_mart(reader, contents, page, result):
+    steps = list(BLOCK.finditer((PROJECT / "docs" / "cookbooks" / f"{page}.md").read_text(encoding="utf-8")))
+    done = []
+    for step in steps:
+        done.append(step["language"])
+        if step["file"]:
+            file = reader.project / step["file"]
+            assert not file.exists()
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(step["text"], encoding="utf-8")
+        elif step["language"] == "diff":
+            reader.run(["git", "apply", "--unidiff-zero", "-"], step["text"])
+        elif step["language"] == "sql":
+            assert reader.query(step["text"]), step["text"]
+        else:
+            assert step["language"] == "console"
+            for line in step["text"].splitlines():
+                command = line.removeprefix("$ ")
+                before = contents(reader.server.url())
+                reader.run(command)
+                is_published = contents(reader.server.url()) != before
+                assert is_published == command.endswith(" run"), command
+    assert set(done) >= {"console", "diff", "sql"}
+    assert reader.query(result) == [(True, True)]
+    assert reader.query("select count(*) from pg_namespace where nspname ~ '^dev_'") == [(0,)]
