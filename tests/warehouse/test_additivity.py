@@ -150,7 +150,7 @@ def test_events_add_up_and_persons_do_not(fed, connect_as):
     reader = connect_as("bi_reader")
     reader.autocommit = True
 
-    @settings(max_examples=3, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=2, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(deliveries, min_size=20, max_size=30))
     def check(batch):
         fed(batch)

@@ -159,7 +159,7 @@ PLANTED = {
     "measures": [
         Planted(EVENTS, "on events.delivery_id = tracked_urls.delivery_id and events.url_id", "on events.url_id", "tracking_events", "url_type"),
         Planted(EVENTS, "case when message_statuses.is_success then messages.event_at end", "messages.event_at", "tracking_events", "seconds_since_sent"),
-        Planted(EVENTS, "^[0-9]{1,15}", "^[0-9]+", "delivery_indicators", "transaction_amount"),
+        Planted(EVENTS, "ops.url_parameter(typed.parameters, 'amount')", "substring(typed.parameters from 'amount=([^&]*)')", "delivery_indicators", "transaction_amount"),
         Planted("macros/rates.sql", "then round(", "then trunc(", "delivery_indicators", "estimated_total_open_count"),
         Planted(INDICATORS, "filter (where message_id <> 0) as recipient_open_count", "filter (where event_type = 'open' and message_id <> 0) as recipient_open_count", "delivery_indicators", "recipient_open_count"),
         Planted(INDICATORS, "event_type in ('web', 'transaction')", "event_type = 'web'", "delivery_indicators", "visited_page_count"),
