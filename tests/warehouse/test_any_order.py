@@ -52,7 +52,11 @@ class Slices:
         self.contents = {path: self.random.randrange(count) for path in sorted((sample / "contents").iterdir())}
 
     def _cut_export(self, table: str) -> tuple[list[str], list[list[list[str]]]]:
-        """Versions of one row keep their order unless each says when it was modified, all differently."""
+        """Versions of one row keep their order unless each says when it was modified, all differently.
+
+        Those that name several deliveries stay together: alone, the wrong one would make foreign links, which the gate
+        refuses.
+        """
         header, rows = export_rows(self.sample, table)
         versions = defaultdict(list)
         for row in rows:
@@ -63,6 +67,8 @@ class Slices:
             numbers = [self.random.randrange(self.count) for _ in of_one_key]
             if len(set(dates)) < len(dates) or "" in dates:
                 numbers.sort()
+            if "delivery_id" in header and len({row[header.index("delivery_id")] for row in of_one_key}) > 1:
+                numbers = [max(numbers)] * len(numbers)
             for number, row in zip(numbers, of_one_key, strict=True):
                 slices[number].append(row)
         return header, slices
@@ -103,9 +109,7 @@ class Slices:
 def test_any_order_gives_the_same_marts(count, lines, pipeline, landing, shown, one_feed, tmp_path):
     sample = tmp_path / "sample"
     # One foreign link is more than 1 % of a slice's few clicks, which the gate refuses.
-    options = SampleOptions(
-        lines=lines, without=frozenset({"foreign_messages", "foreign_urls", "corrected_references"})
-    )
+    options = SampleOptions(lines=lines, without=frozenset({"foreign_messages", "foreign_urls"}))
     generate_sample(options, sample)
     slices = Slices(sample, count, seed=count)
     for number in range(count):
