@@ -17,7 +17,7 @@ demo: setup ## Set up everything, load a sample through Airflow and print what w
 .PHONY: test
 test: setup-dev ## Set up everything and run every check that CI runs
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: test-long
 test-long: setup-dev ## Run the heavy forms of the tests, which take an hour
