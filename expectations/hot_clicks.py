@@ -15,11 +15,9 @@ SUITE = ExpectationSuite(
             """
             select delivery_id, url_id
             from (
-                select urls.delivery_id, urls.url_id, urls.click_count, urls.click_share
-                from audit.url_clicks as urls
-                left join staging.stg_delivery_data__tracked_urls as tracked
-                    on urls.delivery_id = tracked.delivery_id and urls.url_id = tracked.url_id
-                where urls.url_type in (1, 3, 6) or tracked.offer_id <> 0
+                select delivery_id, url_id, click_count, click_share
+                from audit.url_clicks
+                where url_type in (1, 3, 6) or offer_id <> 0
             ) as links
             full join {batch} as rows using (delivery_id, url_id)
             where (links.click_count, links.click_share) is distinct from (rows.click_count, rows.click_share)

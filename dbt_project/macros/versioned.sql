@@ -153,7 +153,8 @@
 
 
 {% macro write_versions(store, columns, candidate) %}
-    {%- set scope = config.get('meta', {}).get('scope') -%}
+    {#- A full build gives every row there is, so it also closes those of keys that are gone. -#}
+    {%- set scope = none if is_full_build() else config.get('meta', {}).get('scope') -%}
     {%- set is_same_row -%}
         {%- for key in config.require('unique_key') %}new_row.{{ key }} = current_row.{{ key }} and {% endfor -%}
         (

@@ -82,9 +82,9 @@ def edges(with_sources, golden, tmp_path):
     return sources
 
 
-def test_a_large_sample(pipeline, settings, with_sources, person_key, warehouse):
+def test_a_large_sample(pipeline, settings, with_sources, person_key, warehouse, connection):
     landing = settings.home / "landing"
-    generate_sample(SampleOptions(lines=200_000, deliveries=40), landing / "campaign")
+    generate_sample(SampleOptions(lines=210_000, deliveries=40), landing / "campaign")
     lay_worked_example(landing / "golden")
     sources = [SourceFolder("campaign", landing / "campaign"), SourceFolder("golden", landing / "golden")]
     with_sources(sources)
@@ -93,6 +93,7 @@ def test_a_large_sample(pipeline, settings, with_sources, person_key, warehouse)
     assert differences(expected, warehouse.url) == []
     assert differences(expected, warehouse.url, "marts_private", ["recipients"]) == []
     assert expected.execute("select count(*) > 150000 from tracking_events").fetchone() == (True,)
+    assert fetch_all(connection, "select count(*) >= 200000 from raw.events") == [(True,)]
 
 
 def test_the_edges_and_every_mistake_in_the_reading(pipeline, candidate, edges, person_key, warehouse):
@@ -137,7 +138,7 @@ PLANTED = {
         Planted("models/marts/click_stream/url_category_clicks.sql", "click_count desc,", "click_count asc,", "url_category_clicks", "rank"),
         Planted("models/marts/click_stream/url_clicks_by_day.sql", "{{ reporting_time('tracking_buckets.bucket_at') }}", "tracking_buckets.bucket_at", "url_clicks_by_day", MISSING),
         Planted(STATISTICS, ">= cumulated.total_count", "> cumulated.total_count", "tracking_statistics", "seconds_to_percent"),
-        Planted(HOT_CLICKS, "    and shared.offer_id = 0\n", "", "hot_clicks", "is_drawn"),
+        Planted(HOT_CLICKS, "url_type = 1 and offer_id = 0", "url_type = 1", "hot_clicks", "is_drawn"),
         Planted(ENGAGEMENT, "engaged.open_count > 0 as", "engaged.open_count + engaged.click_count > 0 as", "message_engagement", "has_opened"),
         Planted(AVERAGES, "(not deliveries.is_proof and not deliveries.is_model)::integer", "1", "delivery_indicators", "platform_reactivity_rate"),
     ],
@@ -145,7 +146,7 @@ PLANTED = {
         Planted("models/intermediate/int_tracking_events__deduplicated.sql", "where occurred_at < last", "where occurred_at <= last", "tracking_events", MISSING),
         Planted(INDICATORS, "count(distinct person_id) filter (where event_type = 'click')", "count(distinct person_id)", "delivery_indicators", "person_click_count"),
         Planted(STATISTICS, " + interval '5 minutes'", "", "tracking_statistics", "seconds_to_percent"),
-        Planted(HOT_CLICKS, "> shared.occurrence", ">= shared.occurrence", "hot_clicks", "is_drawn"),
+        Planted(HOT_CLICKS, "> url_clicks.occurrence", ">= url_clicks.occurrence", "hot_clicks", "is_drawn"),
         Planted(AVERAGES, "partition by typology_id, channel", "partition by typology_id", "delivery_indicators", "platform_reactivity_rate"),
         Planted(ENGAGEMENT, "and message_id <> 0\n),\n\nreactions", "\n),\n\nreactions", "message_engagement", TOO_MANY),
     ],

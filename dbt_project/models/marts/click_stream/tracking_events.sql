@@ -45,7 +45,7 @@ linked as (
         coalesce(messages.recipient_id, 0) as recipient_id,
         case when events.url_id = 1 then 2 else tracked_urls.url_type end as url_type,
         case when events.url_id = 1 then 'Open' else coalesce(tracked_urls.label, '') end as url_label,
-        coalesce(tracked_urls.category, '') as url_category,
+        case when events.url_id = 1 then '' else coalesce(tracked_urls.category, '') end as url_category,
         coalesce(case when message_statuses.is_success then messages.event_at end, deliveries.contact_at) as sent_at
     from events
     left join deliveries on events.delivery_id = deliveries.delivery_id

@@ -35,6 +35,9 @@ counted as (
         tracked_urls.label,
         tracked_urls.category,
         tracked_urls.source_url,
+        tracked_urls.content_part,
+        coalesce(tracked_urls.occurrence, 0) as occurrence,
+        coalesce(tracked_urls.offer_id, 0) as offer_id,
         coalesce(clicks.click_count, 0) as click_count
     from tracked_urls
     inner join deliveries on tracked_urls.delivery_id = deliveries.delivery_id
@@ -50,5 +53,8 @@ select
     source_url,
     click_count,
     {{ rate('click_count', 'sum(click_count) over (partition by delivery_id)') }} as click_share,
-    (row_number() over (partition by delivery_id order by click_count desc, label collate "C" asc, url_id asc))::integer as rank
+    (row_number() over (partition by delivery_id order by click_count desc, label collate "C" asc, url_id asc))::integer as rank,
+    offer_id,
+    content_part,
+    occurrence
 from counted

@@ -12,5 +12,6 @@ select
     content_links.source_url,
     content_links.link_count
 from content_links
-inner join contents on content_links.delivery_id = contents.delivery_id and content_links.load_id = contents.load_id
+-- A load is of one file, so it brings one body at most.
+inner join contents on content_links.load_id = contents.load_id
 where {{ is_current_version('contents') }}
