@@ -14,6 +14,35 @@ return (
 comment on function ops.audit_publication() is
 'The publication that audit shows to this session: the pinned one, else the open candidate, else the live one.';
 
+create or replace function ops.hold_candidate(candidate integer, lease interval default '15 minutes') returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    holding integer;
+begin
+    -- A build that reads an old publication would store old figures as new ones.
+    if coalesce(current_setting('message_tracking.publication', true), '') <> '' then
+        raise exception 'message_tracking.publication is set to %, so this session does not read the candidate it builds', current_setting('message_tracking.publication')
+            using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Pins are for readers: take it out of PGOPTIONS, or `alter role … reset message_tracking.publication`.';
+    end if;
+    -- The share lock keeps everybody from opening another candidate until this transaction ends.
+    select candidate_publication into holding from ops.publication_state for share;
+    if candidate is null or holding is distinct from candidate then
+        raise exception 'candidate % is not the open one (%), so nothing may be written for it', coalesce(candidate::text, '(none given)'), coalesce(holding::text, 'none is open')
+            using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Another build has taken over, or none was opened. Build with `message-tracking build` or the DAG publish_tracking_marts.';
+    end if;
+    -- Models of one build run side by side: whoever finds the row taken leaves the renewal to the other.
+    update ops.publications p set lease_until = clock_timestamp() + lease
+    from (
+        select publication_id from ops.publications
+        where publication_id = candidate and lease_until < clock_timestamp() + lease / 2
+        for no key update skip locked
+    ) as mine
+    where p.publication_id = mine.publication_id;
+end
+$$;
+
 create function ops.analyst_schema() returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -33,11 +62,12 @@ declare
     -- Within a security definer function current_user is the owner: the analyst is session_user.
     own text := ops.analyst_schema();
 begin
-    if to_regnamespace(quote_ident(own)) is null then
-        execute format('create schema %I', own);
-        execute format('comment on schema %I is %L', own, 'What ' || session_user || ' tries out with `message-tracking dev`. Nothing here is published.');
-        execute format('grant usage, create on schema %I to %I', own, session_user);
-    end if;
+    -- Two sessions of one login may ask at once.
+    perform pg_advisory_xact_lock(hashtextextended('message-tracking ' || own, 0));
+    execute format('create schema if not exists %I', own);
+    execute format('comment on schema %I is %L', own, 'What ' || session_user || ' tries out with `message-tracking dev`. Nothing here is published.');
+    -- A login that was dropped and made again finds the schema, but has lost its rights.
+    execute format('grant usage, create on schema %I to %I', own, session_user);
     return own;
 end
 $$;

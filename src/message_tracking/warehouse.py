@@ -52,9 +52,10 @@ class Warehouse:
             raise MessageTrackingError(what, hint) from error
 
     def dbt_environment(self) -> dict[str, str]:
-        """Environment variables that dbt_project/profiles.yml reads."""
+        """Environment variables that dbt_project/profiles.yml reads, and none of the caller's own session settings."""
         parts = urlsplit(self.url)
         return {
+            "PGOPTIONS": "",
             "MESSAGE_TRACKING_DBT_HOST": parts.hostname or "",
             "MESSAGE_TRACKING_DBT_PORT": str(parts.port or 5432),
             "MESSAGE_TRACKING_DBT_USER": unquote(parts.username or ""),

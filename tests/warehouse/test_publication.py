@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from decimal import Decimal
 
 import psycopg2
 import pytest
@@ -84,6 +85,36 @@ def test_later_feeds_give_what_one_feed_gives(pipeline, landing, connection, sho
         (1,),
         (0,),
     ]
+
+
+def test_another_deliverys_click_moves_the_platform_average(pipeline, described, connection):
+    """Delivery 2000 was sent a day after 1000, which alone gets new events: the average that 2000 is compared with moves."""
+    pipeline.run()
+    average = "select platform_cumulated_click_rate from marts.delivery_indicators where delivery_id = 2000"
+    # One click of each over 3 + 2 successes.
+    assert fetch_all(connection, average) == [(Decimal("0.4"),)]
+    described.write_log([*FIRST, *SECOND])
+    pipeline.run()
+    connection.rollback()
+    assert fetch_all(connection, average) == [(Decimal("0.6"),)]
+    own = "select cumulated_click_rate from marts.delivery_indicators where delivery_id = 2000"
+    assert fetch_all(connection, own) == [(Decimal("0.5"),)]
+
+
+def test_a_pinned_session_builds_nothing(pipeline, described, connection):
+    pipeline.run()
+    with connection, connection.cursor() as cursor:
+        cursor.execute("set local message_tracking.publication = '1'")
+        with pytest.raises(psycopg2.errors.ObjectNotInPrerequisiteState, match="does not read the candidate"):
+            cursor.execute("select ops.hold_candidate(1)")
+
+
+def test_the_callers_pin_does_not_reach_dbt(pipeline, described, connection, monkeypatch):
+    pipeline.run()
+    monkeypatch.setenv("PGOPTIONS", "-c message_tracking.publication=1")
+    described.write_log([*FIRST, *SECOND])
+    pipeline.run()
+    assert fetch_all(connection, "select count(*) from marts.tracking_events") == [(len(FIRST) + len(SECOND),)]
 
 
 def test_full_build_of_the_same_opens_no_row(pipeline, described, connection):

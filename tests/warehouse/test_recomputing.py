@@ -33,10 +33,13 @@ def test_it_equals_what_was_published_and_mends_what_differs(pipeline, landing, 
     with connection, connection.cursor() as cursor:
         cursor.execute("update mart_store.url_clicks set click_count = click_count + 1 where rank = 1")
         changed = cursor.rowcount
+        cursor.execute(
+            "insert into mart_store.recipients (valid_from, valid_to, recipient_id, first_name, last_name, email) values (1, 2147483647, -1, '', '', '')"
+        )
     damaged = shown()
     assert damaged != published
     differences, lines = recompute(dry_run=True)
-    assert differences == {"url_clicks": (changed, changed)}
+    assert differences == {"recipients": (0, 1), "url_clicks": (changed, changed)}
     assert f"  url_clicks differs: {changed} rows came, {changed} went." in lines
     assert shown() == damaged
     assert fetch_all(connection, "select candidate_publication from ops.publication_state") == [(None,)]
