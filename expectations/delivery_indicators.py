@@ -124,6 +124,48 @@ SUITE = ExpectationSuite(
             """,
         ),
         never(
+            "figures_are_those_of_the_click_stream",
+            "Recipients, persons, amounts and articles are those of the click stream, and complaints those of the messages (spec 4.1).",
+            """
+            select rows.delivery_id
+            from {batch} as rows
+            inner join audit.deliveries on rows.delivery_id = deliveries.delivery_id
+            left join (
+                select
+                    delivery_id,
+                    count(distinct message_id) filter (where message_id <> 0) as recipient_open_count,
+                    count(distinct person_id) filter (where event_type = 'click') as person_click_count,
+                    sum(transaction_amount) as transaction_amount,
+                    sum(article_count) as article_count
+                from audit.tracking_events where is_counted group by delivery_id
+            ) as events on rows.delivery_id = events.delivery_id
+            where
+                rows.recipient_open_count <> coalesce(events.recipient_open_count, 0)
+                or rows.person_click_count <> coalesce(events.person_click_count, 0)
+                or rows.transaction_amount <> coalesce(events.transaction_amount, 0)
+                or rows.article_count <> coalesce(events.article_count, 0)
+                or rows.complaint_count <> deliveries.complaint_count
+                or rows.forward_count <> rows.person_click_count - rows.recipient_click_count
+            """,
+        ),
+        never(
+            "rates_are_part_over_base",
+            "Rates are fractions of the row's own figures, 0 where the base is 0 (spec 4.2, 4.3).",
+            """
+            select rows.delivery_id
+            from {batch} as rows
+            inner join audit.deliveries on rows.delivery_id = deliveries.delivery_id
+            cross join lateral (
+                values
+                (raw_reactivity_rate, recipient_click_count, recipient_open_count),
+                (reactivity_rate, recipient_click_count, estimated_recipient_open_count),
+                (distinct_click_rate, person_click_count, deliveries.success_count),
+                (cumulated_click_rate, total_click_count, deliveries.success_count)
+            ) as rates (rate, part, base)
+            where abs(rate * base - case when base = 0 then 0 else part end) > 0.000001 or (base = 0 and rate <> 0)
+            """,
+        ),
+        never(
             "platform_averages_are_possible",
             "No platform average is negative, and without a contact date it is 0 (spec 8.20).",
             """

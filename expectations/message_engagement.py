@@ -41,6 +41,24 @@ SUITE = ExpectationSuite(
             """,
         ),
         never(
+            "every_row_is_a_message",
+            "A row is of a described delivery, and its message is known there or has reacted.",
+            """
+            select rows.delivery_id, rows.message_id
+            from {batch} as rows
+            left join audit.deliveries on rows.delivery_id = deliveries.delivery_id
+            where
+                deliveries.delivery_id is null
+                or (
+                    rows.is_seed is null
+                    and not exists (
+                        select from audit.tracking_events as events
+                        where events.delivery_id = rows.delivery_id and events.message_id = rows.message_id
+                    )
+                )
+            """,
+        ),
+        never(
             "reactions_are_in_the_click_stream",
             "Opens and clicks of a delivery's messages are those of the click stream, message 0 left out.",
             """

@@ -2,14 +2,13 @@
 
 from great_expectations import ExpectationSuite
 
-from message_tracking.validation.rules import grain, never, shares_add_up, structure
+from message_tracking.validation.rules import grain, never, ranks_run_from_one, shares_add_up, structure
 
 SUITE = ExpectationSuite(
     name="url_clicks",
     expectations=[
         structure("delivery_id", "url_id", "label", "category", "source_url", "click_count", "click_share", "rank"),
         grain("delivery_id", "url_id"),
-        grain("delivery_id", "rank"),
         never(
             "clicks_are_in_the_buckets",
             "The clicks of a URL are the events of its buckets.",
@@ -39,6 +38,7 @@ SUITE = ExpectationSuite(
             """,
         ),
         shares_add_up(),
+        ranks_run_from_one(),
         never(
             "opt_out_links_are_declared",
             "A link that looks like an unsubscription is not typed as an e-mail click (spec 7.16).",

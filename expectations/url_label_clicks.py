@@ -2,14 +2,13 @@
 
 from great_expectations import ExpectationSuite
 
-from message_tracking.validation.rules import grain, never, shares_add_up, structure
+from message_tracking.validation.rules import grain, never, ranks_run_from_one, shares_add_up, structure
 
 SUITE = ExpectationSuite(
     name="url_label_clicks",
     expectations=[
         structure("delivery_id", "label", "click_count", "click_share", "rank"),
         grain("delivery_id", "label"),
-        grain("delivery_id", "rank"),
         never(
             "adds_up_the_links",
             "The clicks of a label are those of its links, and every label of a link has a row (spec 3.3).",
@@ -23,5 +22,6 @@ SUITE = ExpectationSuite(
             """,
         ),
         shares_add_up(),
+        ranks_run_from_one(),
     ],
 )

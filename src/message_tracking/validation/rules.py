@@ -49,3 +49,24 @@ def shares_add_up() -> Expectation:
         having abs(sum(click_share) - case when sum(click_count) > 0 then 1 else 0 end) > 0.000001
         """,
     )
+
+
+def ranks_run_from_one() -> Expectation:
+    """The `rank` of a delivery's rows runs from 1 to their number, and more clicks never stand behind fewer."""
+    return never(
+        "ranks_run_from_one",
+        "Ranks run from 1 to the number of rows, and more clicks never stand behind fewer.",
+        """
+        select delivery_id, rank
+        from (
+            select
+                delivery_id,
+                rank,
+                click_count,
+                row_number() over (partition by delivery_id order by rank) as place,
+                lag(click_count) over (partition by delivery_id order by rank) as clicks_before
+            from {batch}
+        ) as ranked
+        where rank <> place or click_count > clicks_before
+        """,
+    )
