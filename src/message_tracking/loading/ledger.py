@@ -1,6 +1,7 @@
 """The file ledger: one row per pull of a file, and the order in which pulls became visible (design §6)."""
 
 import json
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,11 @@ class FileKey:
     """`tracking_log`, `contents`, or the name of a table of reference data."""
     server: str
     file_name: str
+
+    def __post_init__(self) -> None:
+        """Write bytes of a file name that are not UTF-8, which Postgres text cannot hold, as escapes."""
+        name = os.fsencode(self.file_name).decode(errors="backslashreplace")
+        object.__setattr__(self, "file_name", name)
 
     @property
     def values(self) -> tuple[int, str, str, str]:
@@ -131,14 +137,14 @@ def write_failure(connection: Connection, file: FileKey, record: PullRecord) -> 
 
 
 def list_ignored(connection: Connection, files: list[FileKey], why: str) -> int:
-    """Write one row for each file that is left alone and has none yet; return how many these are. Commits."""
+    """Write a row for each file (of one source and kind) that is left alone and has none; return how many. Commits."""
     if not files:
         return 0
     with connection, connection.cursor() as cursor:
         cursor.execute(
             "select source_id, kind, server, file_name from ops.file_ledger "
-            "where (source_id, kind, server, file_name) in %s and status = 'ignored'",
-            (tuple(file.values for file in files),),
+            "where (source_id, kind) = (%s, %s) and status = 'ignored'",
+            (files[0].source_id, files[0].kind),
         )
         known = {FileKey(*values) for values in cursor}
         new = [file for file in files if file not in known]

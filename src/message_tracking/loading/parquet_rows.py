@@ -79,7 +79,7 @@ class ParquetFile:
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         try:
-            with pq.ParquetFile(self.path, buffer_size=_BUFFER_BYTES) as file:
+            with pq.ParquetFile(self.path, buffer_size=_BUFFER_BYTES, coerce_int96_timestamp_unit="us") as file:
                 yield file
         except (OSError, pa.ArrowException) as error:
             what = " ".join(str(error).split()).rstrip(".")
@@ -124,10 +124,17 @@ def _text(values: Any) -> tuple[Any, Flags]:
         whole = values.cast(pa.int64(), safe=False).cast(pa.string())
         values = pc.if_else(is_whole, whole, values.cast(pa.string()))
     elif types.is_decimal(kind):
-        values = pc.replace_substring_regex(values.cast(pa.string()), r"\.0+$", "")
+        # Arrow writes a small decimal with an exponent, also a zero: 0E-10.
+        text = pc.replace_substring_regex(values.cast(pa.string()), r"\.0+$", "")
+        values = pc.if_else(pc.equal(pc.floor(values), values), _whole(values), text)
     elif not (types.is_date(kind) or types.is_null(kind)):
         return _checked_text(values.cast(pa.large_binary()))
     return values.cast(pa.large_string()), np.ones(len(values), dtype=np.bool_)
+
+
+def _whole(decimals: Any) -> Any:
+    """Write the whole part of decimals, without exponent."""
+    return pc.floor(decimals).cast(pa.decimal256(76, 0), safe=False).cast(pa.string())
 
 
 def _checked_text(values: Any) -> tuple[Any, Flags]:

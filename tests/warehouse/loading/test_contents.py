@@ -133,6 +133,16 @@ def test_other_files_are_listed_once(load: Load, folder: Path, query: Query) -> 
     ]
 
 
+def test_thousands_of_other_files_and_names_of_any_bytes_are_listed(load: Load, folder: Path, query: Query) -> None:
+    folder.mkdir(parents=True)
+    for number in range(8_000):
+        (folder / f"picture-{number}.png").touch()
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.html")).touch()
+    assert load().ignored == 8_001
+    assert load().ignored == 0
+    assert [name for name, *_ in query(LEDGER) if name.startswith("caf")] == [r"caf\xe9.html"]
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [(b"<i>" * 100_001, "more than 100,000 tags"), (b"x" * 2_001, "2,001 bytes are more than")],

@@ -4,6 +4,8 @@ import base64
 import csv
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,17 @@ def test_rows_that_cannot_be_read_are_rejected(
     assert fetch_all(
         connection, "select line_count, accepted_count, rejected_count, to_offset = file_size from ops.file_ledger"
     ) == [(4, 1, 3, True)]
+
+
+def test_what_spark_writes_is_read(connection: Connection, load: Load) -> None:
+    """Ids as decimals of a large scale, whose zero Arrow writes 0E-10, and times as INT96, which wraps in nanoseconds."""
+    ids = pa.array([Decimal(0), Decimal(7)], pa.decimal128(38, 10))
+    times = pa.array([datetime(9999, 12, 31, tzinfo=UTC), datetime(1600, 1, 1, tzinfo=UTC)], pa.timestamp("us"))
+    table = pa.table(RECIPIENTS | {"recipient_id": ids, "modified_at": times})
+    assert load(table, use_deprecated_int96_timestamps=True).rejected == 0
+    assert fetch_all(
+        connection, "select recipient_id, to_char(modified_at, 'YYYY-MM-DD') from raw.recipients order by 1"
+    ) == [(0, "9999-12-31"), (7, "1600-01-01")]
 
 
 def test_a_rejected_share_above_the_limit_fails_the_file(connection: Connection, load: Load) -> None:
