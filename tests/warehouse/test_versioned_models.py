@@ -54,8 +54,8 @@ def test_a_new_column_is_computed_for_all_rows_and_keeps_dependent_views(
         cursor.execute("grant select on public.analysts_view to bi_reader")
     changed_project(
         "click_stream/url_clicks.sql",
-        "as rank\nfrom counted",
-        "as rank,\n    click_count > 0 as is_clicked\nfrom counted",
+        "    occurrence\nfrom counted",
+        "    occurrence,\n    click_count > 0 as is_clicked\nfrom counted",
     )
     changed_project(
         "click_stream/_click_stream__models.yml",
