@@ -21,7 +21,7 @@ test: setup-dev ## Set up everything and run every check that CI runs
 
 .PHONY: test-long
 test-long: setup-dev ## Run the heavy forms of the tests, which take an hour
-	@$(BIN)/python -m pytest -m long
+	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile
 
 .PHONY: up
 up: setup ## Start Airflow and the warehouse and leave them running
