@@ -88,6 +88,10 @@ class LocalAirflow:
         """Whether all of its components run."""
         return len([found for found in self._components() if found.process()]) == len(COMPONENTS)
 
+    def was_started(self) -> bool:
+        """Whether it was started and not stopped since; it may have died."""
+        return bool(self._components())
+
     def start(self, report: Report = lambda _: None) -> bool:
         """Start it and wait until it is healthy; say whether it had to be started.
 

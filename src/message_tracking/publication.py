@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from psycopg2 import errors
 
@@ -34,6 +34,15 @@ class Candidate:
     from_position: int
     to_position: int
     is_full: bool
+
+
+@dataclass(frozen=True)
+class LeftCandidate:
+    """A candidate whose holder is gone."""
+
+    publication_id: int
+    holder: str
+    opened_at: datetime
 
 
 @dataclass(frozen=True)
@@ -224,6 +233,21 @@ def is_open(warehouse: Warehouse, candidate_id: int) -> bool:
         )
 
 
+def left_behind(connection: Connection) -> LeftCandidate | None:
+    """The open candidate, if its holder is gone."""
+    rows = fetch_all(
+        connection,
+        """
+        select publication_id, holder, opened_at
+        from ops.publications
+        where publication_id = (select candidate_publication from ops.publication_state)
+        """,
+    )
+    if not rows or _is_alive(connection, rows[0][0]):
+        return None
+    return LeftCandidate(*rows[0])
+
+
 def changed_rows(warehouse: Warehouse, publication_id: int) -> dict[str, tuple[int, int]]:
     """Tell how many rows of each mart (came, went) with a candidate or publication, of the marts where any did."""
     with _transaction(warehouse, "compare") as connection:
@@ -354,26 +378,30 @@ def _keep_by_session(session: Connection, candidate: int) -> None:
 
 
 def _raise_if_alive(connection: Connection, candidate: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            select case
-                when has_session then exists (
-                    select from pg_locks
-                    where
-                        locktype = 'advisory' and granted
-                        and database = (select oid from pg_database where datname = current_database())
-                        and (classid::bigint, objid::bigint, objsubid) = (%s, publication_id, 2)
-                )
-                else lease_until > clock_timestamp()
-            end
-            from ops.publications where publication_id = %s
-            """,
-            (_HOLDER_LOCK, candidate),
-        )
-        row = cursor.fetchone()
-    if row is not None and row[0]:
+    if _is_alive(connection, candidate):
         raise _held(connection, candidate)
+
+
+def _is_alive(connection: Connection, candidate: int) -> bool:
+    """Whether the candidate's holder lives: by its session where it has one, else by its lease."""
+    rows = fetch_all(
+        connection,
+        """
+        select case
+            when has_session then exists (
+                select from pg_locks
+                where
+                    locktype = 'advisory' and granted
+                    and database = (select oid from pg_database where datname = current_database())
+                    and (classid::bigint, objid::bigint, objsubid) = (%s, publication_id, 2)
+            )
+            else lease_until > clock_timestamp()
+        end
+        from ops.publications where publication_id = %s
+        """,
+        (_HOLDER_LOCK, candidate),
+    )
+    return bool(rows and rows[0][0])
 
 
 def _held(connection: Connection, candidate: int | None) -> HeldError:

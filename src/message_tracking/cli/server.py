@@ -1,7 +1,10 @@
-"""Verbs about the warehouse's server: `migrate`, `dsn`, `stop-server`."""
+"""Verbs about the warehouse and its server: `migrate`, `dsn`, `stop-server`, `doctor`."""
+
+import sys
 
 import click
 
+from message_tracking.doctor import examine
 from message_tracking.embedded import EmbeddedServer, open_warehouse
 from message_tracking.errors import ConfigurationError
 from message_tracking.migrating import GROUPS, login_name, migrate
@@ -58,4 +61,18 @@ def stop_server() -> None:
     )
 
 
-VERBS: tuple[click.Command, ...] = (migrate_verb, dsn, stop_server)
+@click.command()
+def doctor() -> None:
+    """Look for what is wrong with the installation and say what to do. Changes and starts nothing.
+
+    Exit code 1 if something keeps the pipeline from working; warnings do not.
+    """
+    has_error = False
+    for diagnosis in examine(Settings.from_environment()):
+        click.echo(str(diagnosis))
+        has_error |= diagnosis.is_error
+    if has_error:
+        sys.exit(1)
+
+
+VERBS: tuple[click.Command, ...] = (migrate_verb, dsn, stop_server, doctor)
