@@ -12,23 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from message_tracking.loading import ledger
-from message_tracking.loading.binary_copy import FixedColumn, copy_rows, instants
-from message_tracking.loading.id_ranges import (
-    IdsByPrefix,
-    IdSet,
-    add_ids,
-    by_prefix,
-    first_of_each,
-    lock_prefix,
-    read_loaded_ids,
-    take_out_loaded_elsewhere,
-)
+from message_tracking.loading.binary_copy import FixedColumn, copy_rows
+from message_tracking.loading.events import Catalog, EventWriter
 from message_tracking.loading.ledger import FileKey, PullRecord
 from message_tracking.loading.log_files import (
     BLOCK_SIZE,
@@ -41,9 +31,7 @@ from message_tracking.loading.log_files import (
     read_blocks,
     unreadable,
 )
-from message_tracking.loading.partitions import MonthlyPartitions
 from message_tracking.loading.summary import FailedFile, LoadSummary
-from message_tracking.loading.user_agents import UserAgentIds
 from message_tracking.parsing.tracking_log import ParsedBlock, parse_block
 from message_tracking.sources import Source
 from message_tracking.warehouse import Warehouse
@@ -52,7 +40,6 @@ LINES_FOR_LIMIT = 1000
 """From this many lines on, the reject limit fails a pull; below, it warns."""
 _SAMPLE_COUNT = 20
 _SAMPLE_BYTES = 500
-_EVENT_TEXTS = ("field_6", "requester_uuid", "requester_type", "parameters", "client_ip", "field_12")
 
 Progress = Callable[[int], None]
 """Called with the bytes of files that were read or found known since the last call."""
@@ -100,8 +87,7 @@ class _ServerLoad:
     def __post_init__(self) -> None:
         """Prepare what lasts for all files."""
         self.source_id = ledger.register_source(self.connection, self.source.name)
-        self.partitions = MonthlyPartitions(self.side_connection)
-        self.user_agents = UserAgentIds(self.side_connection)
+        self.catalog = Catalog.on(self.side_connection)
         self.summary = LoadSummary(self.source.name, self.server)
 
     def run(self) -> LoadSummary:
@@ -181,33 +167,25 @@ class _FilePull:
         self.pull = pull
         self.record = record
         self.load_id = ledger.open_pull(cursor, file)
-        self.known: dict[str, IdSet] = {}
-        self.added = IdsByPrefix()
-        self.other = IdsByPrefix()
+        self.events = EventWriter(cursor, load.catalog, file, self.load_id, record)
         self.reasons: dict[str, int] = {}
 
     def take(self, block: Block, parsed: ParsedBlock) -> None:
         """Copy a block's new events and its rejected lines."""
         first_line = self.pull.lines_before + self.record.line_count + 1
-        is_new = self._is_new(parsed.accepted)
-        events = parsed.accepted.filter(is_new)
-        doubled = parsed.accepted.filter(~is_new)
-        self._copy_events(events)
+        self.events.take(parsed.accepted)
+        self.events.note_rejected(parsed.rejected)
         self._copy_rejected(parsed.rejected, first_line, block.offset)
-        self._remember(events, doubled, parsed.rejected)
-        self._count(parsed, events, doubled)
+        self.record.line_count += parsed.line_count
+        self.record.rejected_count += parsed.rejected.height
+        for reason, count in parsed.rejected["reason"].value_counts().iter_rows():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
 
     def finish(self) -> None:
         """Hold the rejects against the limit, enter the ids and close the ledger row."""
         record = self.record
         self._check_limit()
-        for prefix in sorted(self.added.sets.keys() | self.other.sets.keys()):
-            lock_prefix(self.cursor, self.file.source_id, prefix)
-            added = self.added.sets.get(prefix, IdSet())
-            doubled = take_out_loaded_elsewhere(self.cursor, self.load_id, self.file.source_id, prefix, added)
-            record.accepted_count -= doubled
-            record.already_loaded_count += doubled
-            add_ids(self.cursor, self.file, prefix, added, self.other.sets.get(prefix, IdSet()))
+        self.events.enter_ids()
         record.head_length = head_length(record.to_offset)
         try:
             record.head_digest = head_digest(self.pull.path, record.head_length)
@@ -216,54 +194,6 @@ class _FilePull:
         ledger.forget_failures(self.cursor, self.file, but=[self.load_id])
         ledger.finish_pull(self.cursor, self.load_id, record)
         self._add_to_summary()
-
-    def _is_new(self, accepted: pl.DataFrame) -> pl.Series:
-        """Mark the events that neither this file nor any other of the source has brought before."""
-        is_known = np.zeros(accepted.height, dtype=bool)
-        prefixes = accepted["prefix"]
-        for prefix, counters in by_prefix(accepted.select("prefix", "counter")):
-            if prefix not in self.known:
-                self.known[prefix] = read_loaded_ids(self.cursor, self.file.source_id, prefix)
-            is_known[(prefixes == prefix).to_numpy()] = self.known[prefix].contains(counters)
-        return first_of_each(accepted) & ~pl.Series(is_known, dtype=pl.Boolean)
-
-    def _remember(self, events: pl.DataFrame, doubled: pl.DataFrame, rejected: pl.DataFrame) -> None:
-        """Note which ids were met."""
-        self.added.add(events.select("prefix", "counter"))
-        self.other.add(doubled.select("prefix", "counter"))
-        self.other.add(rejected.select("prefix", "counter"))
-        for prefix, counters in by_prefix(events.select("prefix", "counter")):
-            self.known[prefix] |= IdSet.of_counters(counters)
-
-    def _count(self, parsed: ParsedBlock, events: pl.DataFrame, doubled: pl.DataFrame) -> None:
-        """Add a block to the counts."""
-        record = self.record
-        record.line_count += parsed.line_count
-        record.accepted_count += events.height
-        record.rejected_count += parsed.rejected.height
-        record.already_loaded_count += doubled.height
-        record.replaced_byte_line_count += int(events["has_replaced_bytes"].sum())
-        newest = events["occurred_at"].max()
-        if isinstance(newest, datetime) and (record.newest_event_at is None or newest > record.newest_event_at):
-            record.newest_event_at = newest
-        for reason, count in parsed.rejected["reason"].value_counts().iter_rows():
-            self.reasons[reason] = self.reasons.get(reason, 0) + count
-
-    def _copy_events(self, events: pl.DataFrame) -> None:
-        """Append events to raw.events."""
-        if events.is_empty():
-            return
-        self.load.partitions.ensure(events["occurred_at"])
-        fixed = [
-            FixedColumn("occurred_at", instants(events["occurred_at"]), ">i8"),
-            *(FixedColumn(name, events[name], ">i8") for name in ("counter", "message_id", "delivery_id", "url_id")),
-            FixedColumn("load_id", self.load_id, ">i8"),
-            FixedColumn("user_agent_id", self.load.user_agents.of(events["user_agent"]), ">i4"),
-            FixedColumn("source_id", self.file.source_id, ">i2"),
-            FixedColumn("prefix", events["prefix"].cast(pl.Binary).bin.get(0), ">u1"),
-            FixedColumn("has_replaced_bytes", events["has_replaced_bytes"], "?"),
-        ]
-        copy_rows(self.cursor, ("raw", "events"), events.height, fixed, events.select(_EVENT_TEXTS))
 
     def _copy_rejected(self, rejected: pl.DataFrame, first_line: int, offset: int) -> None:
         """Append lines to raw.rejected_lines and keep the first of the file as samples."""
