@@ -366,10 +366,16 @@ def _ledger(connection: Connection) -> Iterator[Complaint]:
     for what, counted, noted in fetch_all(
         connection,
         """
+        with open_lines as (
+            select from raw.rejected_lines as lines
+            inner join ops.file_ledger as loads on lines.load_id = loads.load_id
+            where loads.kind = 'tracking_log' and lines.replayed_by_load_id is null
+        )
+
         select 'events', (select count(*) from raw.events), sum(accepted_count)
         from ops.file_ledger where kind = 'tracking_log' and status = 'loaded'
         union all
-        select 'rejected_lines', (select count(*) from raw.rejected_lines), sum(rejected_count)
+        select 'rejected_lines', (select count(*) from open_lines), sum(rejected_count)
         from ops.file_ledger where kind = 'tracking_log' and status = 'loaded'
         """,
     ):

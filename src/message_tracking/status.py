@@ -50,7 +50,9 @@ def _server_lines(connection: Connection) -> list[str]:
         connection,
         """
         select
-            sources.source, loads.server, max(loads.newest_event_at), max(loads.pulled_at), sum(loads.rejected_count),
+            sources.source, loads.server, max(loads.newest_event_at),
+            max(loads.pulled_at) filter (where loads.rejected_count >= 0),
+            sum(loads.rejected_count),
             (
                 select coalesce(sum(ops.missing_id_count(ranges.loaded_ids + ranges.other_ids)), 0)
                 from ops.id_ranges as ranges

@@ -1,4 +1,4 @@
-"""The verb that reads the sources: `load`."""
+"""The verbs that bring lines in: `load` from the sources, `replay` from what was rejected."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -36,6 +36,53 @@ def load_verb(source_name: str | None, server: str | None) -> None:
         )
 
 
+@click.command("replay")
+@click.option("--source", "source_name", metavar="NAME", help="Only this source of the sources file.")
+@click.option("--server", metavar="NAME", help="Only this tracking server's lines.")
+@click.option("--reason", "reasons", metavar="CODE", multiple=True, help="Only lines rejected for it; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be accepted and what not.")
+def replay_verb(source_name: str | None, server: str | None, reasons: tuple[str, ...], dry_run: bool) -> None:
+    """Judge rejected log lines anew, after a rule of the parser has changed, and load those that are accepted now.
+
+    Each is taken in once, however often this is run; `message-tracking run` publishes them. Lines that are rejected
+    again keep their place. Reason codes are listed in docs/sources.md.
+    """
+    from message_tracking.loading.replaying import (  # noqa: PLC0415  (polars takes its time to import)
+        replay_rejected_lines,
+        servers_with_rejected_lines,
+    )
+    from message_tracking.parsing.tracking_log import REJECT_REASONS  # noqa: PLC0415
+
+    if unknown := sorted(set(reasons) - set(REJECT_REASONS)):
+        raise click.BadParameter(f"{', '.join(unknown)}: no such reason. There are: {', '.join(REJECT_REASONS)}.")
+    settings = Settings.from_environment()
+    warehouse = open_warehouse(settings)
+    summaries: list[LoadSummary] = []
+    with _progress() as bars:
+        for source in _chosen_sources(settings, source_name):
+            for name, size in servers_with_rejected_lines(warehouse, source).items():
+                if server in {None, name}:
+                    bar = bars.add_task(f"{source.name}/{name}", total=size)
+                    advance = partial(bars.advance, bar)
+                    summaries.append(
+                        replay_rejected_lines(
+                            warehouse, source, name, reasons=reasons, dry_run=dry_run, progress=advance
+                        )
+                    )
+    if not summaries:
+        click.echo("There are no rejected lines here.")
+        return
+    _show(summaries)
+    if dry_run:
+        click.echo("A dry run: nothing was changed. `Accepted` counts lines that are loaded already too.")
+
+
+def _chosen_sources(settings: Settings, name: str | None) -> list[Source]:
+    """The one source that is named, else all."""
+    sources = configured_sources(settings)
+    return [sources.named(name)] if name else list(sources.sources)
+
+
 def load_everything(
     warehouse: Warehouse, settings: Settings, source_name: str | None = None, server: str | None = None
 ) -> int:
@@ -43,8 +90,7 @@ def load_everything(
 
     Raises HeldError, after all others were loaded, where some server is being loaded by somebody else.
     """
-    sources = configured_sources(settings)
-    chosen = [sources.named(source_name)] if source_name else list(sources.sources)
+    chosen = _chosen_sources(settings, source_name)
     summaries: list[LoadSummary] = []
     held: list[HeldError] = []
     with _progress() as bars:
@@ -124,4 +170,4 @@ def _refusal(file_name: str, reason: str) -> str:
     return reason if file_name in reason else f"{file_name}: {reason}"
 
 
-VERBS: tuple[click.Command, ...] = (load_verb,)
+VERBS: tuple[click.Command, ...] = (load_verb, replay_verb)

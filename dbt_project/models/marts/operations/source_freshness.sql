@@ -26,7 +26,8 @@ pulls as (
         source_id,
         server,
         max(newest_event_at) as newest_event_at,
-        max(pulled_at) as loaded_at,
+        -- A replay moves lines from rejected to accepted and reads none.
+        max(pulled_at) filter (where rejected_count >= 0) as loaded_at,
         sum(rejected_count)::bigint as rejected_count
     from loads
     group by source_id, server
