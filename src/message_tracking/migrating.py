@@ -14,7 +14,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 from psycopg2.extensions import encrypt_password
 
-from message_tracking.embedded import EmbeddedServer
+from message_tracking.embedded import EmbeddedServer, open_warehouse
 from message_tracking.errors import ConfigurationError, MessageTrackingError
 from message_tracking.settings import Settings
 from message_tracking.warehouse import PIPELINE_ROLE, Warehouse, fetch_all
@@ -84,6 +84,22 @@ def migrate(
             apply(connection, migration)
         make_person_key(connection)
     return [migration.name for migration in pending]
+
+
+def ready_warehouse(settings: Settings) -> Warehouse:
+    """The warehouse that the settings name, its embedded server started if need be.
+
+    Raises MessageTrackingError where its database is not as this version of the code needs it.
+    """
+    warehouse = open_warehouse(settings)
+    with closing(warehouse.connect(role=None)) as connection:
+        pending = pending_migrations(connection, read_migrations(settings.migrations))
+    if pending:
+        raise MessageTrackingError(
+            f"The warehouse at {warehouse.address} lacks the migration {pending[0].name}.",
+            "Run `message-tracking migrate`.",
+        )
+    return warehouse
 
 
 def read_migrations(folder: Path) -> list[Migration]:

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from message_tracking.embedded import open_warehouse
 from message_tracking.errors import HeldError, MessageTrackingError
+from message_tracking.migrating import ready_warehouse
 from message_tracking.settings import Settings
 from message_tracking.sources import Source, configured_sources
 from message_tracking.warehouse import Warehouse
@@ -29,7 +29,7 @@ def load_verb(source_name: str | None, server: str | None) -> None:
     has to be refused does not keep the others from being loaded.
     """
     settings = Settings.from_environment()
-    failed_files = load_everything(open_warehouse(settings), settings, source_name, server)
+    failed_files = load_everything(ready_warehouse(settings), settings, source_name, server)
     if failed_files:
         raise MessageTrackingError(
             f"{failed_files} file(s) were refused; everything else was loaded.", "The lines above say which and why."
@@ -56,7 +56,7 @@ def replay_verb(source_name: str | None, server: str | None, reasons: tuple[str,
     if unknown := sorted(set(reasons) - set(REJECT_REASONS)):
         raise click.BadParameter(f"{', '.join(unknown)}: no such reason. There are: {', '.join(REJECT_REASONS)}.")
     settings = Settings.from_environment()
-    warehouse = open_warehouse(settings)
+    warehouse = ready_warehouse(settings)
     summaries: list[LoadSummary] = []
     with _progress() as bars:
         for source in _chosen_sources(settings, source_name):

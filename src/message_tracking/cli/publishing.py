@@ -10,9 +10,9 @@ import click
 from message_tracking import building, publication
 from message_tracking.building import Report
 from message_tracking.dbt_manifest import fresh_manifest
-from message_tracking.embedded import open_warehouse
 from message_tracking.errors import MessageTrackingError, RefusedError
 from message_tracking.metrics import metrics_page
+from message_tracking.migrating import ready_warehouse
 from message_tracking.pipeline import be_quiet, publish_what_is_new, recompute_everything
 from message_tracking.settings import Settings
 from message_tracking.status import status_report
@@ -32,7 +32,7 @@ def run(verbose: bool) -> None:
     from message_tracking.cli.loading import load_everything  # noqa: PLC0415  (polars is heavy: only who loads pays)
 
     settings = Settings.from_environment()
-    warehouse = open_warehouse(settings)
+    warehouse = ready_warehouse(settings)
     failed_files = load_everything(warehouse, settings)
     publish_what_is_new(warehouse, settings, report=click.echo, detail=_detail(verbose))
     if failed_files:
@@ -51,7 +51,7 @@ def recompute(dry_run: bool, verbose: bool) -> None:
     their variables were changed. Loads nothing.
     """
     settings = Settings.from_environment()
-    warehouse = open_warehouse(settings)
+    warehouse = ready_warehouse(settings)
     recompute_everything(warehouse, settings, dry_run=dry_run, report=click.echo, detail=_detail(verbose))
 
 
@@ -61,7 +61,7 @@ def recompute(dry_run: bool, verbose: bool) -> None:
 def build(full: bool, verbose: bool) -> None:
     """Build a candidate with dbt and leave it open for `validate` and `publish`, or for `abandon`."""
     settings = Settings.from_environment()
-    warehouse = open_warehouse(settings)
+    warehouse = ready_warehouse(settings)
     candidate = publication.open_candidate(
         warehouse, publication.shell_holder(), full=full, project=building.project_digest(settings)
     )
@@ -77,7 +77,7 @@ def build(full: bool, verbose: bool) -> None:
 def validate(verbose: bool) -> None:
     """Judge the open candidate and record every result. Exit code 4 if it may not be published."""
     settings = Settings.from_environment()
-    warehouse = open_warehouse(settings)
+    warehouse = ready_warehouse(settings)
     verdict = validate_candidate(warehouse, settings, _open_candidate_id(warehouse), _detail(verbose))
     click.echo(verdict.report())
     if not verdict.is_publishable:
@@ -88,7 +88,7 @@ def validate(verbose: bool) -> None:
 def publish() -> None:
     """Show the open candidate to all readers, if its recorded results allow it."""
     settings = Settings.from_environment()
-    warehouse = open_warehouse(settings)
+    warehouse = ready_warehouse(settings)
     published = publication.publish(warehouse, settings, _open_candidate_id(warehouse))
     click.echo(published.report())
 
@@ -97,7 +97,7 @@ def publish() -> None:
 @click.option("--force", is_flag=True, help="Also that of a DAG run or of a `run` that is going on.")
 def abandon(force: bool) -> None:
     """Give up and undo the open candidate of `build`, or of a run that died. Readers notice nothing."""
-    abandoned = publication.abandon_open(open_warehouse(Settings.from_environment()), force=force)
+    abandoned = publication.abandon_open(ready_warehouse(Settings.from_environment()), force=force)
     if abandoned is None:
         click.echo("No candidate is open: nothing to abandon.")
     else:
@@ -109,14 +109,14 @@ def abandon(force: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be shown.")
 def rollback(to: int | None, dry_run: bool) -> None:
     """Show an earlier publication again. The next run goes forward from it under a new number."""
-    was, now = publication.rollback(open_warehouse(Settings.from_environment()), to, dry_run=dry_run)
+    was, now = publication.rollback(ready_warehouse(Settings.from_environment()), to, dry_run=dry_run)
     click.echo(f"{'Would roll' if dry_run else 'Rolled'} back from publication {was} to {now}.")
 
 
 @click.command()
 def status() -> None:
     """Show the live publication, who builds, how far each server was read, gaps and rejected lines."""
-    click.echo(status_report(open_warehouse(Settings.from_environment())))
+    click.echo(status_report(ready_warehouse(Settings.from_environment())))
 
 
 @click.command()
@@ -134,7 +134,7 @@ def docs(verbose: bool) -> None:
     Reads the warehouse as it is and changes nothing there; shows the columns of what was built at least once.
     """
     settings = Settings.from_environment()
-    click.echo(building.document(open_warehouse(settings), settings, _detail(verbose)))
+    click.echo(building.document(ready_warehouse(settings), settings, _detail(verbose)))
 
 
 VERBS = (run, recompute, build, validate, publish, abandon, rollback, status, metrics, docs)
