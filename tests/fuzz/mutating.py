@@ -65,8 +65,15 @@ def _length(chance: Random) -> int:
 class Mutations:
     """Lines made of those of a corpus whose fields stand between separators; equal seeds make equal lines."""
 
-    def __init__(self, corpus: Sequence[bytes], separator: bytes, seed: int) -> None:
+    def __init__(
+        self,
+        corpus: Sequence[bytes],
+        separator: bytes,
+        seed: int,
+        changes: Sequence[int] = (0, 1, 1, 1, 1, 2, 3, 8),
+    ) -> None:
         self.corpus = corpus
+        self.changes = changes
         self.separator = separator
         self.chance = Random(seed)
         rows = [line.split(separator) for line in corpus]
@@ -89,7 +96,7 @@ class Mutations:
         chance = self.chance
         for _ in range(count):
             line = chance.choice(self.corpus)
-            for _ in range(chance.choice((0, 1, 1, 1, 1, 2, 3, 8))):
+            for _ in range(chance.choice(self.changes)):
                 line = chance.choice(self.mutators)(line, chance)
             yield line
 

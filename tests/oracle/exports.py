@@ -5,7 +5,7 @@ import gzip
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,11 @@ import polars as pl
 from tests.oracle.rules import Rules
 from tests.oracle.sources import SourceFolder
 
-_INTEGER = re.compile(r"-?[0-9]+")
+_INTEGER = re.compile("[+-]?[0-9]+")
+_TIME = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
+    r"(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
+)
 _FLAGS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
@@ -29,15 +33,17 @@ def _integer(value: Any, bits: int) -> int | None:
     if value is None or value == "":
         return None
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
-        raise ValueError(value)
+        raise ValueError("not_a_number")
     number = int(value)
     if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
-        raise ValueError(value)
+        raise ValueError("not_a_number")
     return number
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    if "\0" in (text := "" if value is None else str(value)):
+        raise ValueError("holds_nul")
+    return text
 
 
 def _flag(value: Any) -> bool | None:
@@ -46,24 +52,46 @@ def _flag(value: Any) -> bool | None:
     try:
         return _FLAGS[str(value).lower()]
     except KeyError:
-        raise ValueError(value) from None
+        raise ValueError("not_a_boolean") from None
 
 
 def _time(value: Any) -> datetime | None:
     """Return naive UTC; a time without an offset is UTC."""
     if value is None or value == "":
         return None
-    time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    local, offset = _clock(str(value))
+    try:
+        return local - offset
+    except OverflowError:
+        raise ValueError("not_a_time") from None
 
 
 def _time_without_offset(value: Any) -> datetime | None:
     if value is None or value == "":
         return None
-    return datetime.fromisoformat(str(value)).replace(tzinfo=None)
+    return value.replace(tzinfo=None) if isinstance(value, datetime) else _clock(str(value))[0]
+
+
+def _clock(text: str) -> tuple[datetime, timedelta]:
+    """Return what the clock showed and how far it was from UTC."""
+    match = _TIME.fullmatch(text)
+    if not match:
+        raise ValueError("not_a_time")
+    *parts, fraction, sign, hours, minutes = match.groups()
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    try:
+        local = datetime(*(int(part or 0) for part in parts), int((fraction or "")[:6].ljust(6, "0")))  # type: ignore[arg-type] # noqa: DTZ001
+    except ValueError:
+        raise ValueError("not_a_time") from None
+    if offset >= timedelta(hours=16) or int(minutes or 0) > 59:
+        raise ValueError("not_a_time")
+    return local, -offset if sign == "-" else offset
 
 
 Reader = Callable[[Any], Any]
+"""Reads a field; raises ValueError that says what is wrong with it, as the end of a reason's code."""
 
 # The first column is the key.
 TABLES: dict[str, dict[str, Reader]] = {
@@ -178,7 +206,7 @@ def _rows(path: Path, columns: dict[str, Reader], rules: Rules) -> Iterator[Expo
             continue
         try:
             values = tuple(reader(record[place]) for reader, place in zip(readers, places, strict=True))
-        except (ValueError, OverflowError):
+        except ValueError:
             continue
         if values[0] is not None:
             yield ExportedRow(values[0], None if modified_place is None else values[modified_place], values)

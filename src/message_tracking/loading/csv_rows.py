@@ -70,6 +70,9 @@ class Block:
         if not rows:
             return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
         text = b"".join([self.raw(row) + b"\n" for row in rows]) if len(rows) < is_wanted.size else self.text
+        if text.startswith(_BOM):
+            # Arrow would leave it out; here it is the first character of a field.
+            text = b"\n" + text
         # Columns that nobody asks for may have any name, even the same one twice.
         names = [name if name in columns else f"column {place}" for place, name in enumerate(header)]
         table = arrow_csv.read_csv(
@@ -110,8 +113,15 @@ class CsvFile:
 
 
 def header_names(block: Block) -> list[str]:
-    """Names in the first row of a file's first block."""
-    return next(csv.reader([block.raw(0).decode(errors="replace")])) if block.starts.size else []
+    """Names in the first row of a file's first block.
+
+    Raises csv.Error where the row has a carriage return that ends no line, or a name of more than 128 KiB.
+    """
+    if not block.starts.size:
+        return []
+    if not block.field_counts[0]:
+        raise csv.Error("a carriage return stands in it without a line feed")
+    return next(csv.reader([block.raw(0).decode(errors="replace")]))
 
 
 class _QuoteError(Exception):

@@ -1,5 +1,6 @@
 """The rows of an export file in whatever format, typed or rejected with a reason (design §4.2)."""
 
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from message_tracking.loading.reference_tables import ReferenceTable, typed
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the formats, in the order of reading."""
+
+_LONGEST_LIST = 1_000
 
 RejectedRow = tuple[int, int, str, bytes]
 """Line number from 1, byte offset, reason, raw line. In Parquet: row number from 1, 0, reason, the row as JSON."""
@@ -46,12 +49,22 @@ def _csv_rows(path: Path, table: ReferenceTable, warnings: list[str]) -> Iterato
     for block in CsvFile(path).blocks():
         is_data = np.ones(block.starts.size, dtype=np.bool_)
         if not header and is_data.size:
-            header = header_names(block)
+            header = _header(path, block)
             warnings += _check_names(path, table, header)
             is_data[0] = False
         yield _csv_block(table, block, is_data, header)
     if not header:
         _check_names(path, table, [])
+
+
+def _header(path: Path, block: Block) -> list[str]:
+    try:
+        return header_names(block)
+    except csv.Error as error:
+        raise UnreadableFileError(
+            f"{path}, line {block.line_numbers[0]}: the header cannot be read: {error}.",
+            "The first row names the columns; each row ends with LF or CRLF.",
+        ) from error
 
 
 def _csv_block(table: ReferenceTable, block: Block, is_data: Flags, header: list[str]) -> ExportRows:
@@ -94,7 +107,7 @@ def _good(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _check_names(path: Path, table: ReferenceTable, names: list[str]) -> list[str]:
     """Refuse a file that lacks a column or has it twice; return a warning about those that nobody knows."""
-    found = f"found: {', '.join(names)}" if names else "the file is empty"
+    found = f"found: {_listed(names)}" if names else "the file is empty"
     hint = f"Export {table.name} with the columns {', '.join(table.columns)}."
     for column in table.columns:
         if column not in names:
@@ -102,4 +115,10 @@ def _check_names(path: Path, table: ReferenceTable, names: list[str]) -> list[st
         if names.count(column) > 1:
             raise UnreadableFileError(f"{path}: the column {column} is there twice; {found}.", hint)
     unknown = [name for name in names if name not in table.columns]
-    return [f"{path.name}: unknown columns were ignored: {', '.join(unknown)}"] if unknown else []
+    return [f"{path.name}: unknown columns were ignored: {_listed(unknown)}"] if unknown else []
+
+
+def _listed(names: list[str]) -> str:
+    """Names for a message that is stored: Postgres takes no NUL, and what is no header may be as long as the file."""
+    text = ", ".join(names).replace("\0", "\\x00")
+    return text if len(text) <= _LONGEST_LIST else f"{text[:_LONGEST_LIST]}…"

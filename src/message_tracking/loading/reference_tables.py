@@ -72,7 +72,7 @@ REFERENCE_TABLES = (
 
 _TIME = (
     r"^(?<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[T ](?<hour>[0-9]{2}):(?<minute>[0-9]{2})(?::(?<second>[0-9]{2})(?:[.,](?<fraction>[0-9]{1,9}))?)?"
+    r"(?:[T ](?<hour>[0-9]{2}):(?<minute>[0-9]{2})(?::(?<second>[0-5][0-9])(?:[.,](?<fraction>[0-9]{1,9}))?)?"
     r"(?:[Zz]|(?<sign>[+-])(?<offset_hours>[0-9]{2})(?::?(?<offset_minutes>[0-5][0-9]))?)?)?$"
 )
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -114,7 +114,7 @@ _INTEGERS: dict[str, type[pl.DataType]] = {BIGINT: pl.Int64, INTEGER: pl.Int32}
 
 def _integer(dtype: type[pl.DataType]) -> Callable[[pl.Expr], pl.Expr]:
     """Decimal digits with an optional sign, within the type's range."""
-    return lambda text: pl.when(text.str.contains(r"^[+-]?[0-9]{1,19}$")).then(
+    return lambda text: pl.when(text.str.contains("^[+-]?[0-9]+$")).then(
         text.str.strip_prefix("+").cast(pl.Int64, strict=False).cast(dtype, strict=False)
     )
 
@@ -142,7 +142,8 @@ def _time(text: pl.Expr) -> pl.Expr:
         -1
     ).otherwise(1)
     instant = local - pl.duration(minutes=minutes)
-    return pl.when(number("offset_hours") <= 15, instant.dt.year().is_between(1, 9999)).then(instant)
+    is_in_calendar = (local.dt.year() >= 1) & instant.dt.year().is_between(1, 9999)
+    return pl.when(number("offset_hours") <= 15, is_in_calendar).then(instant)
 
 
 _READERS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
