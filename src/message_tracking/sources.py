@@ -4,16 +4,19 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+import polars as pl
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from message_tracking.errors import ConfigurationError
 from message_tracking.settings import Settings
+from message_tracking.strict_yaml import load_yaml
 
 _LOG_NAME = re.compile(r"0x[0-9A-Fa-f]{16}\.log(\.gz)?")
 _CONTENT_NAME = re.compile(r"(0|-?[1-9][0-9]*)\.(html|txt)")
@@ -25,7 +28,9 @@ def _known_zone(name: str) -> str:
     """Accept an IANA time zone name."""
     try:
         ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:
+        # The log's clock is read by polars, which knows fewer: neither `localtime` nor `posix/Europe/Paris`.
+        pl.select(pl.lit(datetime(2000, 1, 1)).dt.replace_time_zone(name))  # noqa: DTZ001
+    except (KeyError, OSError, ValueError, pl.exceptions.ComputeError) as error:
         raise ValueError(f"{name!r} is no IANA time zone name such as UTC or Europe/Paris") from error
     return name
 
@@ -162,8 +167,7 @@ def read_sources(path: Path, environment: Mapping[str, str]) -> Sources:
             f"The sources file {path} cannot be read: {error}.", "MESSAGE_TRACKING_SOURCES says which file is used."
         ) from error
     try:
-        content = yaml.safe_load(text)
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        content, tree = load_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path} is no YAML file: {error}", "See config/sources.yml for the form.") from error
     try:
