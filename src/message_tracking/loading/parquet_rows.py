@@ -81,7 +81,7 @@ class ParquetFile:
         try:
             with pq.ParquetFile(self.path, buffer_size=_BUFFER_BYTES, coerce_int96_timestamp_unit="us") as file:
                 yield file
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             what = " ".join(str(error).split()).rstrip(".")
             raise UnreadableFileError(
                 f"{self.path} cannot be read as Parquet: {what}.",
