@@ -40,17 +40,37 @@ SUITE = ExpectationSuite(
         ),
         never(
             "processed_are_the_delivery_s_messages",
-            "Processed is success, error and prepared together, and no more than the messages that are no seeds (spec 4.1).",
+            "Success and error are the messages that are no seeds with such a status, and processed is both and the prepared (spec 4.1).",
             """
-            select rows.delivery_id, rows.processed_count, rows.success_count, rows.error_count, messages.message_count
+            select
+                rows.delivery_id, rows.processed_count, rows.success_count, rows.error_count,
+                messages.success_count as success_message_count, messages.error_count as error_message_count,
+                messages.prepared_count as prepared_message_count
             from {batch} as rows
             left join (
-                select delivery_id, count(*) as message_count
-                from staging.stg_delivery_data__messages where not is_seed group by delivery_id
+                select
+                    delivery_id,
+                    count(*) filter (where is_success) as success_count,
+                    count(*) filter (where is_error) as error_count,
+                    count(*) filter (where is_prepared) as prepared_count
+                from staging.stg_delivery_data__messages
+                inner join staging.message_statuses on status = code
+                where not is_seed
+                group by delivery_id
             ) as messages on rows.delivery_id = messages.delivery_id
             where
-                rows.processed_count < rows.success_count + rows.error_count
-                or rows.processed_count > coalesce(messages.message_count, 0)
+                rows.success_count <> coalesce(messages.success_count, 0)
+                or rows.error_count <> coalesce(messages.error_count, 0)
+                or rows.processed_count <> rows.success_count + rows.error_count + coalesce(messages.prepared_count, 0)
+            """,
+        ),
+        never(
+            "counts_are_possible",
+            "No count of the reference data is negative; any may be missing.",
+            """
+            select delivery_id, target_count, to_deliver_count, text_count
+            from {batch}
+            where least(target_count, to_deliver_count, text_count) < 0
             """,
         ),
         never(

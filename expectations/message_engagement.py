@@ -86,12 +86,13 @@ SUITE = ExpectationSuite(
         ),
         never(
             "flags_and_times_agree",
-            "Who has opened or clicked has a count, a first and a last time, and nobody else has.",
+            "Who has opened or clicked has a count, a first and a last time, and nobody else has; no count is negative.",
             """
             select delivery_id, message_id
             from {batch}
             where
-                has_opened <> (open_count > 0)
+                least(open_count, click_count) < 0
+                or has_opened <> (open_count > 0)
                 or has_opened <> (first_opened_at is not null)
                 or has_opened <> (last_opened_at is not null)
                 or has_clicked <> (click_count > 0)

@@ -66,7 +66,8 @@ SUITE = ExpectationSuite(
                     events.event_id, events.delivery_id, events.message_id, events.url_id,
                     messages.delivery_id <> events.delivery_id or urls.delivery_id <> events.delivery_id as is_foreign
                 from staging.stg_tracking__events as events
-                left join staging.stg_delivery_data__messages as messages on events.message_id = messages.message_id
+                left join staging.stg_delivery_data__messages as messages
+                    on events.message_id = messages.message_id and events.message_id <> 0
                 left join staging.stg_delivery_data__tracked_urls as urls on events.url_id = urls.url_id
                 where
                     events.event_id in (select event_id from {batch} where url_id <> 1)

@@ -11,12 +11,18 @@ SUITE = ExpectationSuite(
         grain("delivery_id", "series", "percent"),
         never(
             "every_delivery_has_27_rows",
-            "Each delivery has nine percents of three series.",
+            "Each delivery has nine percents, the tens from 10 to 90, of three series.",
             """
-            select delivery_id, rows.row_count
+            select delivery_id, rows.row_count, rows.ten_count
             from audit.deliveries
-            full join (select delivery_id, count(*) as row_count from {batch} group by delivery_id) as rows using (delivery_id)
-            where deliveries.label is null or rows.row_count is distinct from 27
+            full join (
+                select
+                    delivery_id,
+                    count(*) as row_count,
+                    count(*) filter (where percent between 10 and 90 and percent % 10 = 0) as ten_count
+                from {batch} group by delivery_id
+            ) as rows using (delivery_id)
+            where deliveries.label is null or (rows.row_count, rows.ten_count) is distinct from (27, 27)
             """,
         ),
         never(

@@ -1,7 +1,9 @@
 """Suites are discovered by path, like DAGs and models: every file of expectations/ exposes SUITE."""
 
 import importlib.util
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from great_expectations import ExpectationSuite
 
@@ -9,10 +11,15 @@ from message_tracking.errors import ConfigurationError
 from message_tracking.settings import Settings
 
 
+def check_name(expectation: Any) -> str:
+    """Name an expectation, or its configuration in a result, as reports and ops do."""
+    return str(expectation.meta["check"])
+
+
 def load_suites(settings: Settings) -> dict[str, ExpectationSuite]:
     """Load every suite, by the name of the relation it audits.
 
-    Raises ConfigurationError for a file without a SUITE of its own name.
+    Raises ConfigurationError for a file without a SUITE of its own name, or one that names two of its checks alike.
     """
     return {path.stem: _load(path) for path in sorted(settings.expectations.glob("[!_]*.py"))}
 
@@ -26,5 +33,11 @@ def _load(path: Path) -> ExpectationSuite:
     if not isinstance(suite, ExpectationSuite) or suite.name != path.stem:
         raise ConfigurationError(
             f"{path} has no suite.", f"Define SUITE = ExpectationSuite(name={path.stem!r}, …) in it."
+        )
+    named = Counter(check_name(expectation) for expectation in suite.expectations)
+    if doubled := [check for check, count in named.items() if count > 1]:
+        raise ConfigurationError(
+            f"{path} has more than one check named {', '.join(doubled)}.",
+            "Results are found by name: rename all but one.",
         )
     return suite

@@ -1,6 +1,8 @@
 """What the recorded results say of a candidate. The gate trusts these records, not the colour of a task."""
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from message_tracking.settings import Settings
@@ -8,6 +10,7 @@ from message_tracking.warehouse import Connection, fetch_all
 
 DBT_SUITE = "dbt_tests"
 SHOWN_KEYS = 5
+SHOWN_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Finding:
         text = f"{self.severity}: {self.relation}: {self.check}: {self.message} ({self.failing_count} failing)"
         if self.keys:
             more = ", …" if self.failing_count > len(self.keys) else ""
-            text += f"\n    keys: {', '.join(str(key) for key in self.keys)}{more}"
+            text += f"\n    keys: {', '.join(_cut(str(key)) for key in self.keys)}{more}"
         return text
 
 
@@ -70,29 +73,60 @@ class Verdict:
         return "\n".join(lines)
 
 
-def expected_suites(settings: Settings) -> list[str]:
-    """Name every suite that must have run: one per file of expectations/, and the dbt tests."""
-    return [*sorted(path.stem for path in settings.expectations.glob("[!_]*.py")), DBT_SUITE]
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def suite_digests(settings: Settings) -> dict[str, str]:
+    """Name every suite that must have run, with the SHA-256 in hex of its text as it is now.
+
+    These are the files of expectations/, every published relation, with or without a file ('' then), and the dbt tests.
+    """
+    files = {path.stem: [path] for path in settings.expectations.glob("[!_]*.py")}
+    published: dict[str, list[Path]] = {
+        path.stem: [] for path in (settings.dbt_project / "models" / "marts").rglob("*.sql")
+    }
+    tests = {DBT_SUITE: [*settings.dbt_project.glob("*/**/*.yml"), *settings.dbt_project.glob("tests/**/*.sql")]}
+    return {suite: _digest(paths) for suite, paths in sorted({**published, **files, **tests}.items())}
+
+
+def _digest(files: list[Path]) -> str:
+    if not files:
+        return ""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def read_verdict(connection: Connection, settings: Settings, candidate_id: int) -> Verdict:
     """Judge a candidate by what is recorded of its newest build."""
-    runs = dict(
-        fetch_all(
+    runs = {
+        suite: run
+        for suite, *run in fetch_all(
             connection,
             """
-            select runs.suite, max(runs.check_run_id)
+            select distinct on (suite)
+                suite, check_run_id, suite_digest, expected_checks,
+                array(select check_name from ops.check_results where check_run_id = runs.check_run_id)
             from ops.check_runs as runs
-            where runs.publication_id = %s
-            and runs.build_count = (select count(*) from ops.model_builds where publication_id = %s)
-            and exists (select from ops.check_results as results where results.check_run_id = runs.check_run_id)
-            group by runs.suite
+            where publication_id = %s
+            and build_count = (select count(*) from ops.model_builds where publication_id = %s)
+            order by suite, check_run_id desc
             """,
             (candidate_id, candidate_id),
         )
-    )
-    suites = expected_suites(settings)
-    missing = [suite for suite in suites if suite not in runs]
+    }
+    digests = suite_digests(settings)
+    missing = []
+    for suite in sorted({*digests, *runs}):
+        digest = digests.get(suite, "")
+        _, run_digest, expected, found = runs.get(suite, (None, digest, [], []))
+        if not expected or not digest:
+            missing.append(suite)
+        elif run_digest != digest:
+            missing.append(f"{suite} (changed since it was run)")
+        missing += [f"{suite}: {check}" for check in expected if check not in found]
     missing += [f"build of {model}" for model in _models_not_built(connection, settings, candidate_id)]
     results = fetch_all(
         connection,
@@ -111,7 +145,7 @@ def read_verdict(connection: Connection, settings: Settings, candidate_id: int) 
         where check_run_id = any (%s)
         order by check_result_id
         """,
-        (SHOWN_KEYS, [runs[suite] for suite in suites if suite in runs]),
+        (SHOWN_KEYS, [run_id for run_id, *_ in runs.values()]),
     )
     findings = tuple(_finding(row) for row in results if not row[6])
     return Verdict(candidate_id, len(results), findings, tuple(missing))
@@ -123,18 +157,9 @@ def _finding(row: tuple[Any, ...]) -> Finding:
 
 
 def _models_not_built(connection: Connection, settings: Settings, candidate_id: int) -> list[str]:
-    """Name the versioned models of the project that this candidate has not built; a store may outlive its model."""
-    models = [path.stem for path in (settings.dbt_project / "models").rglob("*.sql")]
-    return [
-        row[0]
-        for row in fetch_all(
-            connection,
-            """
-            select relname::text from pg_class
-            where relnamespace = 'mart_store'::regnamespace and relkind = 'r' and relname::text = any (%s)
-            and relname::text not in (select model from ops.model_builds where publication_id = %s)
-            order by relname
-            """,
-            (models, candidate_id),
-        )
-    ]
+    """Name the models of the project that this candidate has not built."""
+    built = fetch_all(
+        connection, "select distinct model from ops.model_builds where publication_id = %s", (candidate_id,)
+    )
+    models = {path.stem for path in (settings.dbt_project / "models").rglob("*.sql")}
+    return sorted(models - {model for (model,) in built})

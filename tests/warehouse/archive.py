@@ -1,0 +1,167 @@
+"""A small archive of 2012 in which nothing is wrong, and copies of a warehouse whose candidate was built from it.
+
+Its figures are unusual and right: more clicks than messages, and fewer persons than recipients who clicked.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+from message_tracking.building import build
+from message_tracking.embedded import SUPERUSER, EmbeddedServer
+from message_tracking.pipeline import be_quiet
+from message_tracking.publication import open_candidate
+from message_tracking.settings import Settings
+from message_tracking.validation.gate import validate
+from message_tracking.validation.verdict import Verdict
+from message_tracking.warehouse import PIPELINE_ROLE, Warehouse
+from tests.warehouse.conftest import Landing, Pipeline
+
+CONTACT = datetime(2012, 3, 5, 8)
+
+Event = tuple[int, int, int]
+"""Message, delivery and URL of a log line."""
+
+
+def delivery(delivery_id: int, label: str, target_count: int = 10) -> str:
+    """A row of deliveries.csv."""
+    return (
+        f"{delivery_id},DM{delivery_id},{label},,0,95,false,false,1,,{target_count},0,{target_count},0,0,"
+        f"{CONTACT:%Y-%m-%dT%H:%M:%SZ},,"
+    )
+
+
+def message(message_id: int, delivery_id: int, status: int = 1, failure_reason: int = 0) -> str:
+    """A row of messages.csv."""
+    at = f"{CONTACT:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{message_id},{delivery_id},{message_id},example.net,{status},{failure_reason},false,{at},{at}"
+
+
+def tracked_url(url_id: int, delivery_id: int, url_type: int, label: str, category: str = "") -> str:
+    """A row of tracked_urls.csv, whose address is that of `address`."""
+    return f"{url_id},{delivery_id},{url_type},{label},{category},{address(url_id)},0,html,"
+
+
+def address(url_id: int) -> str:
+    """Where a tracked URL leads."""
+    return f"https://www.example/{url_id}"
+
+
+def body(*addresses: str) -> str:
+    """A message body with these links."""
+    return "".join(f'<p><a href="{one}">here</a></p>' for one in addresses)
+
+
+def log_lines(events: Iterable[Event], counter: int = 1, start: datetime = CONTACT) -> list[str]:
+    """Write events as log lines with consecutive ids, two minutes apart; transactions are those of URL 1005."""
+    return [
+        f"50x{counter + place:016X}\t{start + timedelta(minutes=2 * place):%Y-%m-%dT%H:%M:%S}"
+        f"\t{message_id:x}\t{delivery_id:x}\t{url_id:x}\t0\t\th"
+        f"\t{'amount=19.90&article=2' if url_id == 1005 else ''}\tMozilla/5.0\t203.0.113.10"
+        for place, (message_id, delivery_id, url_id) in enumerate(events)
+    ]
+
+
+DELIVERIES = [delivery(1000, "Spring sale"), delivery(2000, "Newsletter")]
+MESSAGES = [message(number, number // 100 * 1000) for first in (100, 200) for number in range(first, first + 10)]
+TRACKED_URLS = [
+    tracked_url(1001, 1000, 1, "Shop", "promo"),
+    tracked_url(1002, 1000, 1, "Blog", "news"),
+    tracked_url(1003, 1000, 3, "Leave"),
+    tracked_url(1004, 1000, 4, "Page"),
+    tracked_url(1005, 1000, 5, "Ordered"),
+    tracked_url(1006, 1000, 6, "Mirror page"),
+    tracked_url(1007, 1000, 1, "Quiet", "quiet"),
+    tracked_url(2001, 2000, 1, "Blog"),
+]
+RECIPIENTS = [f"{number},First,Last,p{number}@example.net,2," for number in range(100, 110)]
+EVENTS: list[Event] = [
+    *[(number, 1000, 1) for number in range(100, 106)],
+    *[(number, 1000, 1001) for number in (100, 101, 102) for _ in range(4)],
+    *[(100, 1000, url_id) for url_id in (1002, 1003, 1004, 1005, 1006)],
+    *[(200, 2000, 1), (200, 2000, 2001), (201, 2000, 1)],
+]
+
+
+def write_archive(landing: Landing) -> None:
+    """Write all of it as exports, a message body and a log."""
+    landing.describe(deliveries=DELIVERIES, messages=MESSAGES, tracked_urls=TRACKED_URLS, recipients=RECIPIENTS)
+    write_body(landing, 1000, body(*(address(url_id) for url_id in (1001, 1002, 1003, 1006, 1007))))
+    landing.write_log(log_lines(EVENTS))
+
+
+def write_body(landing: Landing, delivery_id: int, text: str) -> None:
+    """Write the HTML body of a delivery."""
+    folder = landing.folder / "contents"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{delivery_id}.html").write_text(text, encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class JudgedArchive:
+    """A warehouse that nobody is connected to: the archive is built in it and judged, its candidate open."""
+
+    server: EmbeddedServer
+    database: str
+    settings: Settings
+    candidate_id: int
+    verdict: Verdict
+
+    @contextmanager
+    def copy(self) -> Iterator[Pipeline]:
+        """The pipeline over a copy of the warehouse, and over the same landing folder."""
+        with _database(self.server, self.database) as name:
+            warehouse = _warehouse(self.server, name)
+            yield Pipeline(warehouse, replace(self.settings, warehouse_url=warehouse.url))
+
+    @property
+    def landing(self) -> Landing:
+        """The folder of its source."""
+        return Landing(self.settings.home / "landing" / "campaign")
+
+
+@contextmanager
+def judged_archive(server: EmbeddedServer, home: Path) -> Iterator[JudgedArchive]:
+    """Load, build and judge the archive in a database of its own, with its files below the home."""
+    home.mkdir(exist_ok=True)
+    (home / "sources.yml").write_text("sources: [{name: campaign, kind: folder, path: landing/campaign}]\n")
+    write_archive(Landing(home / "landing" / "campaign"))
+    with _database(server, server.url().rpartition("/")[2]) as name:
+        warehouse = _warehouse(server, name)
+        settings = replace(
+            Settings.from_environment(), home=home, warehouse_url=warehouse.url, sources_file=home / "sources.yml"
+        )
+        Pipeline(warehouse, settings).load()
+        candidate = open_candidate(warehouse, "test")
+        build(warehouse, settings, candidate.publication_id, be_quiet)
+        verdict = validate(warehouse, settings, candidate.publication_id, be_quiet)
+        yield JudgedArchive(server, name, settings, candidate.publication_id, verdict)
+
+
+@contextmanager
+def _database(server: EmbeddedServer, template: str) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    database, owner = sql.Identifier(name), sql.Identifier(PIPELINE_ROLE)
+    _execute(
+        server, sql.SQL("create database {} template {} owner {}").format(database, sql.Identifier(template), owner)
+    )
+    yield name
+    _execute(server, sql.SQL("drop database {} with (force)").format(database))
+
+
+def _execute(server: EmbeddedServer, statement: sql.Composable) -> None:
+    connection = psycopg2.connect(server.url(SUPERUSER))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
+
+
+def _warehouse(server: EmbeddedServer, database: str) -> Warehouse:
+    return Warehouse(f"{server.url(PIPELINE_ROLE).rpartition('/')[0]}/{database}")
