@@ -1,4 +1,4 @@
-"""Audit of hot_clicks: the clicks of the links, and links and bodies that belong together."""
+"""Audit of hot_clicks: the clicks of the links, and links that stand in the body."""
 
 from great_expectations import ExpectationSuite
 
@@ -36,25 +36,6 @@ SUITE = ExpectationSuite(
             "tracked_links_are_in_the_body",
             "A tracked link stands in the body of its part, as often as its occurrence says.",
             "select delivery_id, url_id, content_part, source_url, occurrence from {batch} where not is_in_body",
-            severity="warning",
-        ),
-        never(
-            "links_of_the_body_are_tracked",
-            "A web link of a body is a tracked URL of the delivery.",
-            """
-            select links.delivery_id, links.content_part, links.source_url
-            from staging.stg_delivery_data__content_links as links
-            inner join audit.deliveries on links.delivery_id = deliveries.delivery_id
-            where
-                links.source_url ~* '^https?://'
-                and not exists (
-                    select from staging.stg_delivery_data__tracked_urls as tracked
-                    where
-                        tracked.delivery_id = links.delivery_id
-                        and tracked.content_part = links.content_part
-                        and tracked.source_url = links.source_url
-                )
-            """,
             severity="warning",
         ),
     ],

@@ -49,5 +49,24 @@ SUITE = ExpectationSuite(
             """,
             severity="warning",
         ),
+        never(
+            "links_of_the_body_are_tracked",
+            "A web link of a body is a tracked URL of the delivery (spec 4.5).",
+            """
+            select links.delivery_id, links.content_part, links.source_url
+            from staging.stg_delivery_data__content_links as links
+            inner join audit.deliveries on links.delivery_id = deliveries.delivery_id
+            where
+                links.source_url ~* '^https?://'
+                and not exists (
+                    select from {batch} as tracked
+                    where
+                        tracked.delivery_id = links.delivery_id
+                        and tracked.content_part = links.content_part
+                        and tracked.source_url = links.source_url
+                )
+            """,
+            severity="warning",
+        ),
     ],
 )

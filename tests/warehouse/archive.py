@@ -7,11 +7,12 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
+from tests.warehouse.conftest import Landing, Pipeline
 
 from message_tracking.building import build
 from message_tracking.embedded import SUPERUSER, EmbeddedServer
@@ -21,9 +22,8 @@ from message_tracking.settings import Settings
 from message_tracking.validation.gate import validate
 from message_tracking.validation.verdict import Verdict
 from message_tracking.warehouse import PIPELINE_ROLE, Warehouse
-from tests.warehouse.conftest import Landing, Pipeline
 
-CONTACT = datetime(2012, 3, 5, 8)
+CONTACT = datetime(2012, 3, 5, 8, tzinfo=UTC)
 
 Event = tuple[int, int, int]
 """Message, delivery and URL of a log line."""

@@ -1,0 +1,366 @@
+"""What turns each check of the gate red, by the relation and the name of the check.
+
+Where an input can cause it, the poison is rows of exports, events and message bodies beside those of the archive. Where
+none can, because the models are right, it is a change of what is stored or shown of the archive's open candidate.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.warehouse.archive import Event, address, body, delivery, message, tracked_url
+
+Check = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class InputPoison:
+    """Rows of exports, events and bodies by delivery, and the failing keys they give, each with these columns at least.
+
+    `skipped_ids` are missing in the log before the events.
+    """
+
+    keys: tuple[Mapping[str, Any], ...]
+    deliveries: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    tracked_urls: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    skipped_ids: int = 0
+    bodies: Mapping[int, str] = field(default_factory=dict)
+
+
+HOSTILE = "<script>alert('unsubscribe')</script>"
+
+INPUTS: dict[Check, InputPoison] = {
+    ("deliveries", "counts_are_possible"): InputPoison(
+        deliveries=(delivery(3000, "Counted backwards", target_count=-5),),
+        keys=({"delivery_id": 3000, "target_count": -5, "to_deliver_count": -5},),
+    ),
+    ("deliveries", "statuses_are_known"): InputPoison(
+        messages=(message(110, 1000, status=99),), keys=({"delivery_id": 1000, "status": 99, "message_count": 1},)
+    ),
+    ("delivery_indicators", "opens_are_within_success"): InputPoison(
+        deliveries=(delivery(3100, "All complained"),),
+        messages=(message(310, 3100, status=2, failure_reason=8),),
+        events=((310, 3100, 1),),
+        keys=({"delivery_id": 3100, "recipient_open_count": 1, "success_count": 0},),
+    ),
+    ("hot_clicks", "tracked_links_are_in_the_body"): InputPoison(
+        deliveries=(delivery(3200, "A link is not in the body"),),
+        tracked_urls=(tracked_url(3201, 3200, 1, "Shop"), tracked_url(3202, 3200, 1, "Nowhere")),
+        bodies={3200: body(address(3201))},
+        keys=({"delivery_id": 3200, "url_id": 3202, "source_url": address(3202)},),
+    ),
+    ("message_engagement", "messages_are_known"): InputPoison(
+        events=((777, 1000, 1),), keys=({"delivery_id": 1000, "message_id": 777},)
+    ),
+    ("source_freshness", "no_ids_are_missing"): InputPoison(
+        skipped_ids=7,
+        events=((100, 1000, 1),),
+        keys=({"source": "campaign", "server": "edge", "gap_count": 7},),
+    ),
+    ("tracking_events", "deliveries_are_described"): InputPoison(
+        events=((100, 3300, 1),), keys=({"delivery_id": 3300, "event_count": 1},)
+    ),
+    ("tracking_events", "events_are_linked"): InputPoison(
+        deliveries=(delivery(3400, "Its links are missing"),),
+        messages=(message(340, 3400),),
+        events=((340, 3400, 1), (340, 3400, 3401)),
+        keys=({"delivery_id": 3400, "event_count": 2, "unlinked_count": 1},),
+    ),
+    # Delivery 1000 has enough other events for a single foreign one not to be a share of unlinked ones that warns.
+    ("tracking_events", "links_belong_to_the_delivery"): InputPoison(
+        events=((100, 1000, 2001),), keys=({"delivery_id": 1000, "message_id": 100, "url_id": 2001},)
+    ),
+    ("tracking_events", "volume_is_usual"): InputPoison(events=((101, 1000, 1),) * 300, keys=({"new_count": 307},)),
+    ("url_clicks", "links_of_the_body_are_tracked"): InputPoison(
+        deliveries=(delivery(3500, "A link of the body is not tracked"),),
+        bodies={3500: body("https://www.example/untracked")},
+        keys=({"delivery_id": 3500, "content_part": "html", "source_url": "https://www.example/untracked"},),
+    ),
+    ("url_clicks", "opt_out_links_are_declared"): InputPoison(
+        tracked_urls=(tracked_url(2002, 2000, 1, HOSTILE),),
+        keys=({"delivery_id": 2000, "url_id": 2002, "source_url": address(2002)},),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class StoredPoison:
+    """A change in the warehouse, and the other checks of the same suite that cannot but find it too."""
+
+    statement: str
+    also: frozenset[str] = frozenset()
+
+
+def rename_column(view: str, column: str, *also: str) -> StoredPoison:
+    """As if a model no longer gave the column; checks that read it cannot be run."""
+    return StoredPoison(f"alter view {view} rename column {column} to renamed", frozenset(also))
+
+
+def double_view(view: str) -> str:
+    """As if a model joined one row too many."""
+    return f"""
+    do $$
+    declare
+        definition text := rtrim(pg_get_viewdef('{view}'::regclass), ';');
+    begin
+        execute format('create or replace view {view} as (%s) union all (%s)', definition, definition);
+    end $$
+    """
+
+
+def insert_changed(relation: str, where: str, **changes: str) -> str:
+    """As if a model gave a row once more, with other values in some columns."""
+    changed = ", ".join(f"'{column}', {value}" for column, value in changes.items())
+    return f"""
+    insert into mart_store.{relation}
+    select (jsonb_populate_record(stored, jsonb_build_object({changed}))).*
+    from mart_store.{relation} as stored
+    where {where}
+    """
+
+
+def stored_publication(status: str, event_count: int = 0) -> str:
+    """A row of ops.publications, whose number is 100."""
+    return f"""
+    insert into ops.publications (
+        publication_id, status, base_publication_id, from_position, to_position, is_full, holder, lease_until, event_count
+    )
+    overriding system value
+    values (100, '{status}', 0, 0, 0, false, 'test', now(), {event_count})
+    """
+
+
+# What nobody clicked stands last, and 2000 has no transactions: a row of these more or less changes no sum.
+RANKED = {
+    "url_clicks": "url_id = 1007",
+    "url_label_clicks": "label = 'Quiet'",
+    "url_category_clicks": "category = 'quiet'",
+}
+
+
+def ranked(relation: str) -> dict[Check, StoredPoison]:
+    """What turns the checks red that links, labels and categories share."""
+    last = RANKED[relation]
+    return {
+        (relation, f"grain_delivery_id_{last.split()[0]}"): StoredPoison(
+            insert_changed(relation, last, rank="rank + 1")
+        ),
+        (relation, "shares_add_up"): StoredPoison(
+            f"update mart_store.{relation} set click_share = click_share + 0.1 where {last}"
+        ),
+        (relation, "ranks_run_from_one"): StoredPoison(
+            f"update mart_store.{relation} set rank = rank + 1 where {last}"
+        ),
+    }
+
+
+STORED: dict[Check, StoredPoison] = {
+    ("deliveries", "structure"): rename_column("audit.deliveries", "internal_name"),
+    ("deliveries", "grain_delivery_id"): StoredPoison(
+        "insert into mart_store.deliveries select * from mart_store.deliveries where delivery_id = 2000"
+    ),
+    ("deliveries", "described_deliveries_have_a_row"): StoredPoison(
+        "delete from mart_store.deliveries where delivery_id = 2000"
+    ),
+    ("deliveries", "processed_are_the_delivery_s_messages"): StoredPoison(
+        "update mart_store.deliveries set success_count = success_count - 1, error_count = error_count + 1"
+    ),
+    ("deliveries", "last_event_is_in_the_click_stream"): StoredPoison(
+        "update mart_store.deliveries set last_event_at = last_event_at + interval '1 second'"
+    ),
+    ("delivery_indicators", "structure"): rename_column(
+        "audit.delivery_indicators", "platform_reactivity_rate", "platform_averages_are_possible"
+    ),
+    ("delivery_indicators", "grain_delivery_id"): StoredPoison(
+        "insert into mart_store.delivery_indicators select * from mart_store.delivery_indicators"
+    ),
+    ("delivery_indicators", "every_delivery_has_a_row"): StoredPoison(
+        "delete from mart_store.delivery_indicators where delivery_id = 2000"
+    ),
+    ("delivery_indicators", "counts_are_possible"): StoredPoison(
+        "update mart_store.delivery_indicators set estimated_total_open_count = -1"
+    ),
+    ("delivery_indicators", "opens_are_in_the_buckets"): StoredPoison(
+        "update mart_store.tracking_buckets set event_count = event_count + 1 where url_id = 1"
+    ),
+    ("delivery_indicators", "clicks_are_in_the_link_table"): StoredPoison(
+        "update mart_store.url_clicks set click_count = click_count + 1"
+    ),
+    ("delivery_indicators", "recipients_are_in_the_engagement"): StoredPoison(
+        "update mart_store.message_engagement set click_count = click_count + 1"
+    ),
+    ("delivery_indicators", "figures_are_those_of_the_click_stream"): StoredPoison(
+        "update mart_store.delivery_indicators set article_count = article_count + 1"
+    ),
+    ("delivery_indicators", "rates_are_part_over_base"): StoredPoison(
+        "update mart_store.delivery_indicators set cumulated_click_rate = cumulated_click_rate + 1"
+    ),
+    ("delivery_indicators", "platform_averages_are_possible"): StoredPoison(
+        "update mart_store.delivery_indicators set platform_reactivity_rate = -0.1"
+    ),
+    ("hot_clicks", "structure"): rename_column("audit.hot_clicks", "occurrence", "tracked_links_are_in_the_body"),
+    ("hot_clicks", "grain_delivery_id_url_id"): StoredPoison(
+        "insert into mart_store.hot_clicks select * from mart_store.hot_clicks where url_id = 1001"
+    ),
+    ("hot_clicks", "clicks_are_in_the_link_table"): StoredPoison(
+        "update mart_store.hot_clicks set click_count = click_count + 1 where url_id = 1001"
+    ),
+    ("hot_clicks", "only_plain_links_are_drawn"): StoredPoison(
+        "update mart_store.hot_clicks set is_drawn = not is_drawn where url_id = 1001"
+    ),
+    ("message_engagement", "structure"): rename_column("audit.message_engagement", "recipient_id"),
+    # Message 109 has not reacted.
+    ("message_engagement", "grain_delivery_id_message_id"): StoredPoison(
+        "insert into mart_store.message_engagement select * from mart_store.message_engagement where message_id = 109"
+    ),
+    ("message_engagement", "every_message_has_a_row"): StoredPoison(
+        "delete from mart_store.message_engagement where message_id = 109"
+    ),
+    ("message_engagement", "every_row_is_a_message"): StoredPoison(
+        "update mart_store.message_engagement set delivery_id = 9999 where message_id = 109",
+        also=frozenset({"every_message_has_a_row"}),
+    ),
+    ("message_engagement", "reactions_are_in_the_click_stream"): StoredPoison(
+        "delete from mart_store.tracking_events where event_type = 'opt_out'"
+    ),
+    ("message_engagement", "flags_and_times_agree"): StoredPoison(
+        "update mart_store.message_engagement set last_opened_at = null where message_id = 100"
+    ),
+    ("publications", "structure"): rename_column("marts.publications", "verdict"),
+    ("publications", "grain_publication_id"): StoredPoison(
+        stored_publication("rolled_back") + ";" + double_view("marts.publications")
+    ),
+    ("publications", "one_is_live"): StoredPoison(
+        stored_publication("rolled_back") + "; update ops.publication_state set live_publication = 100"
+    ),
+    ("publications", "published_events_were_loaded"): StoredPoison(stored_publication("published", event_count=1)),
+    ("recipients", "structure"): rename_column("audit.recipients", "first_name"),
+    ("recipients", "grain_recipient_id"): StoredPoison(
+        "insert into mart_store.recipients select * from mart_store.recipients where recipient_id = 101"
+    ),
+    ("recipients", "recipients_are_the_reference_data_s"): StoredPoison(
+        "delete from mart_store.recipients where recipient_id = 101"
+    ),
+    ("source_freshness", "structure"): rename_column("marts.source_freshness", "newest_event_at"),
+    ("source_freshness", "grain_source_server"): StoredPoison(double_view("marts.source_freshness")),
+    ("source_freshness", "rejected_lines_are_kept"): StoredPoison(
+        "update ops.file_ledger set line_count = line_count + 1, rejected_count = 1 where kind = 'tracking_log'"
+    ),
+    # Only time makes a load old.
+    ("source_freshness", "logs_are_read"): StoredPoison(
+        "update ops.file_ledger set pulled_at = pulled_at - interval '25 hours'"
+    ),
+    ("tracking_buckets", "structure"): rename_column(
+        "audit.tracking_buckets",
+        "bucket_at",
+        "grain_delivery_id_url_id_bucket_at",
+        "bucket_is_aligned",
+        "event_count_is_positive",
+    ),
+    # A bucket of two events becomes two of one.
+    ("tracking_buckets", "grain_delivery_id_url_id_bucket_at"): StoredPoison(
+        """
+        with halved as (
+            update mart_store.tracking_buckets set event_count = 1 where event_count = 2 returning *
+        )
+        insert into mart_store.tracking_buckets select * from halved
+        """
+    ),
+    ("tracking_buckets", "event_count_is_positive"): StoredPoison(
+        insert_changed("tracking_buckets", "true", bucket_at="bucket_at + interval '1 day'", event_count="0")
+    ),
+    ("tracking_buckets", "bucket_is_aligned"): StoredPoison(
+        "update mart_store.tracking_buckets set bucket_at = bucket_at + interval '1 second'"
+    ),
+    ("tracking_buckets", "adds_up_to_the_click_stream"): StoredPoison(
+        "update mart_store.tracking_buckets set event_count = event_count + 1"
+    ),
+    ("tracking_events", "structure"): rename_column("audit.tracking_events", "browser"),
+    ("tracking_events", "grain_event_id"): StoredPoison(
+        "update mart_store.tracking_events set event_id = 'campaign:50x0000000000000001' where delivery_id = 1000"
+    ),
+    ("tracking_events", "loaded_is_kept_plus_duplicate_opens"): StoredPoison(
+        "update ops.file_ledger set line_count = line_count + 1, accepted_count = accepted_count + 1 where kind = 'tracking_log'"
+    ),
+    ("tracking_events", "delivery_is_complete"): StoredPoison(
+        "update mart_store.int_deliveries__event_counts set event_count = event_count + 1"
+    ),
+    ("tracking_statistics", "structure"): rename_column(
+        "audit.tracking_statistics", "seconds_to_percent", "later_percents_take_longer", "series_are_in_the_indicators"
+    ),
+    ("tracking_statistics", "grain_delivery_id_series_percent"): StoredPoison(
+        """
+        update mart_store.tracking_statistics set percent = 20
+        where delivery_id = 2000 and series = 'transactions' and percent = 10
+        """
+    ),
+    ("tracking_statistics", "every_delivery_has_27_rows"): StoredPoison(
+        """
+        update mart_store.tracking_statistics set percent = 15
+        where delivery_id = 2000 and series = 'transactions' and percent = 10
+        """
+    ),
+    ("tracking_statistics", "later_percents_take_longer"): StoredPoison(
+        "update mart_store.tracking_statistics set seconds_to_percent = -300 where percent = 50 and series = 'opens'"
+    ),
+    ("tracking_statistics", "series_are_in_the_indicators"): StoredPoison(
+        "update mart_store.delivery_indicators set transaction_count = 1 - transaction_count"
+    ),
+    ("url_category_clicks", "structure"): rename_column("audit.url_category_clicks", "rank", "ranks_run_from_one"),
+    **ranked("url_category_clicks"),
+    ("url_category_clicks", "adds_up_the_links"): StoredPoison(
+        "update mart_store.url_clicks set click_count = click_count + 1"
+    ),
+    ("url_clicks", "structure"): rename_column("audit.url_clicks", "category"),
+    **ranked("url_clicks"),
+    ("url_clicks", "clicks_are_in_the_buckets"): StoredPoison(
+        "update mart_store.tracking_buckets set event_count = event_count + 1 where url_id = 1001"
+    ),
+    ("url_clicks", "every_tracked_url_has_a_row"): StoredPoison(
+        "update mart_store.url_clicks set url_id = 9999 where url_id = 1007"
+    ),
+    ("url_clicks_by_day", "structure"): rename_column(
+        "audit.url_clicks_by_day", "click_date", "grain_delivery_id_url_id_click_date", "click_count_is_positive"
+    ),
+    # A day of many clicks becomes two rows.
+    ("url_clicks_by_day", "grain_delivery_id_url_id_click_date"): StoredPoison(
+        insert_changed("url_clicks_by_day", "url_id = 1001", click_count="1")
+        + "; update mart_store.url_clicks_by_day set click_count = click_count - 1 where url_id = 1001 and click_count > 1"
+    ),
+    ("url_clicks_by_day", "click_count_is_positive"): StoredPoison(
+        insert_changed("url_clicks_by_day", "url_id = 1001", click_date="click_date + 1", click_count="0")
+    ),
+    ("url_clicks_by_day", "days_add_up_to_the_link"): StoredPoison(
+        "update mart_store.url_clicks_by_day set click_count = click_count + 1"
+    ),
+    ("url_label_clicks", "structure"): rename_column("audit.url_label_clicks", "rank", "ranks_run_from_one"),
+    **ranked("url_label_clicks"),
+    ("url_label_clicks", "adds_up_the_links"): StoredPoison(
+        "update mart_store.url_clicks set click_count = click_count + 1"
+    ),
+}
+
+# One run of dbt finds them all.
+DBT_TESTS: dict[Check, str] = {
+    ("deliveries", "unique_deliveries_delivery_id"): STORED["deliveries", "grain_delivery_id"].statement,
+    ("delivery_indicators", "unique_delivery_indicators_delivery_id"): STORED[
+        "delivery_indicators", "grain_delivery_id"
+    ].statement,
+    (
+        "delivery_indicators",
+        "relationships_delivery_indicators_delivery_id__delivery_id__ref_deliveries_",
+    ): insert_changed("delivery_indicators", "delivery_id = 1000", delivery_id="9999"),
+    ("publications", "unique_publications_publication_id"): STORED["publications", "grain_publication_id"].statement,
+    ("recipients", "unique_recipients_recipient_id"): STORED["recipients", "grain_recipient_id"].statement,
+    ("tracking_events", "unique_tracking_events_event_id"): STORED["tracking_events", "grain_event_id"].statement,
+    (
+        "tracking_events",
+        "accepted_values_tracking_events_event_type__open__click__opt_out__web__transaction__mirror_page__unknown",
+    ): "update mart_store.tracking_events set event_type = 'shrug' where delivery_id = 2000",
+    (
+        "tracking_statistics",
+        "accepted_values_tracking_statistics_series__opens__clicks__transactions",
+    ): "update mart_store.tracking_statistics set series = 'shrugs' where delivery_id = 2000",
+}

@@ -1,0 +1,208 @@
+"""Every check of the gate has been seen red: by poisoned input files where an input can cause it, else by planting it."""
+
+import json
+import shutil
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+from tests.warehouse.archive import (
+    CONTACT,
+    DELIVERIES,
+    EVENTS,
+    MESSAGES,
+    RECIPIENTS,
+    TRACKED_URLS,
+    judged_archive,
+    log_lines,
+    write_body,
+)
+from tests.warehouse.poisons import DBT_TESTS, HOSTILE, INPUTS, STORED
+
+from message_tracking.building import build
+from message_tracking.dbt_manifest import fresh_manifest
+from message_tracking.pipeline import be_quiet
+from message_tracking.publication import open_candidate, publish
+from message_tracking.settings import Settings
+from message_tracking.validation.gate import run_dbt_tests, validate
+from message_tracking.validation.records import Records
+from message_tracking.validation.running import run_suites
+from message_tracking.validation.suites import check_name, load_suites
+from message_tracking.validation.verdict import DBT_SUITE
+from message_tracking.warehouse import fetch_all
+
+SEVERITIES = {
+    (relation, check_name(expectation)): expectation.severity.value
+    for relation, suite in load_suites(Settings.from_environment()).items()
+    for expectation in suite.expectations
+}
+
+
+@pytest.fixture(scope="module")
+def archive(server, tmp_path_factory):
+    with judged_archive(server, tmp_path_factory.mktemp("archive") / "home") as archive:
+        yield archive
+
+
+@dataclass(frozen=True)
+class Red:
+    """A check that was found red: how severe, how many rows it counted and the keys that are kept of them."""
+
+    severity: str
+    failing_count: int
+    keys: list[dict]
+    message: str
+
+
+def found_red(connection, *suites):
+    """Read from ops what the newest run of each suite found red, by relation and check."""
+    rows = fetch_all(
+        connection,
+        """
+        select
+            relation, check_name, severity, failing_count, message,
+            array(select failing_key from ops.failing_keys as keys where keys.check_result_id = results.check_result_id)
+        from ops.check_results as results
+        where not is_success and check_run_id in (
+            select max(check_run_id) from ops.check_runs where suite = any (%s) group by suite
+        )
+        """,
+        (list(suites),),
+    )
+    return {
+        (relation, check): Red(severity, failing_count, keys, message)
+        for relation, check, severity, failing_count, message, keys in rows
+    }
+
+
+def plant(pipeline, *statements):
+    """Run statements in the warehouse, each in a transaction of its own."""
+    with closing(pipeline.warehouse.connect("test")) as connection:
+        for statement in statements:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+
+
+def holds(keys, expected):
+    """Whether these are the expected keys, which name some of the columns."""
+    return len(keys) == len(expected) and all(any(wanted.items() <= key.items() for key in keys) for wanted in expected)
+
+
+def test_an_archive_with_unusual_rates_is_found_right_and_publishes(archive):
+    assert archive.verdict.is_publishable
+    assert archive.verdict.findings == ()
+    with archive.copy() as pipeline:
+        publish(pipeline.warehouse, pipeline.settings, archive.candidate_id)
+        with closing(pipeline.warehouse.connect("test")) as connection:
+            unusual = fetch_all(
+                connection,
+                """
+                select cumulated_click_rate > 1, forward_count < 0, last_event_at < '2013-01-01'
+                from marts.delivery_indicators join marts.deliveries using (delivery_id)
+                where delivery_id = 1000
+                """,
+            )
+    assert unusual == [(True, True, True)]
+
+
+def test_every_check_has_a_poison_and_every_poison_a_check(tmp_path):
+    suites = load_suites(Settings.from_environment())
+    expectations = [(relation, check_name(one)) for relation, suite in suites.items() for one in suite.expectations]
+    manifest = json.loads(fresh_manifest(replace(Settings.from_environment(), home=tmp_path)).read_text())
+    dbt_tests = [
+        (node["attached_node"].rpartition(".")[2], node["name"])
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+    ]
+    assert Counter([*INPUTS, *STORED]) == Counter(expectations)
+    assert Counter([*DBT_TESTS]) == Counter(dbt_tests)
+
+
+def write_poisons(landing):
+    """Add what all input poisons say to the archive's files, the events in a log of their own."""
+    poisons = INPUTS.values()
+    landing.describe(
+        deliveries=[*DELIVERIES, *(row for poison in poisons for row in poison.deliveries)],
+        messages=[*MESSAGES, *(row for poison in poisons for row in poison.messages)],
+        tracked_urls=[*TRACKED_URLS, *(row for poison in poisons for row in poison.tracked_urls)],
+        recipients=RECIPIENTS,
+    )
+    lines, counter = [], len(EVENTS) + 1
+    for poison in poisons:
+        counter += poison.skipped_ids
+        start = CONTACT + timedelta(minutes=2 * counter)
+        lines += log_lines(poison.events, counter, start)
+        counter += len(poison.events)
+        for delivery_id, text in poison.bodies.items():
+            write_body(landing, delivery_id, text)
+    landing.write_log(lines, name="0x0000000000000001.log")
+
+
+@pytest.fixture(scope="module")
+def poisoned(archive):
+    """What the gate found in the poisoned files, and the pipeline that loaded and built them."""
+    with archive.copy() as pipeline:
+        publish(pipeline.warehouse, pipeline.settings, archive.candidate_id)
+        write_poisons(archive.landing)
+        pipeline.load()
+        candidate = open_candidate(pipeline.warehouse, "test")
+        build(pipeline.warehouse, pipeline.settings, candidate.publication_id, be_quiet)
+        verdict = validate(pipeline.warehouse, pipeline.settings, candidate.publication_id, be_quiet)
+        with closing(pipeline.warehouse.connect("test")) as connection:
+            yield verdict, found_red(connection, DBT_SUITE, *load_suites(pipeline.settings)), pipeline.settings
+
+
+def test_poisoned_files_turn_exactly_their_checks_red(poisoned):
+    verdict, red, _ = poisoned
+    assert red.keys() == INPUTS.keys()
+    assert {check: one.severity for check, one in red.items()} == {check: SEVERITIES[check] for check in INPUTS}
+    assert not verdict.is_publishable
+    assert verdict.missing == ()
+
+
+@pytest.mark.parametrize("check", INPUTS, ids=": ".join)
+def test_poisoned_files_leave_their_keys(poisoned, check):
+    found = poisoned[1][check]
+    assert holds(found.keys, INPUTS[check].keys)
+    assert found.failing_count == len(found.keys)
+
+
+def test_what_files_say_is_no_markup_in_data_docs(poisoned):
+    verdict, _, settings = poisoned
+    (finding,) = [finding for finding in verdict.findings if finding.check == "opt_out_links_are_declared"]
+    assert len(str(finding).splitlines()) == 2
+    pages = [page.read_text(encoding="utf-8") for page in settings.data_docs.rglob("*.html")]
+    assert any("opt_out_links_are_declared" in page or "looks like an unsubscription" in page for page in pages)
+    assert not any(HOSTILE in page for page in pages)
+
+
+@pytest.mark.parametrize("check", STORED, ids=": ".join)
+def test_a_planted_change_is_found(archive, tmp_path, check):
+    relation, name = check
+    poison = STORED[check]
+    (tmp_path / "expectations").mkdir()
+    (tmp_path / "dbt_project").symlink_to(archive.settings.dbt_project)
+    shutil.copy(archive.settings.expectations / f"{relation}.py", tmp_path / "expectations")
+    with archive.copy() as pipeline:
+        plant(pipeline, poison.statement)
+        with closing(pipeline.warehouse.connect("test")) as connection:
+            records = Records.of_open_candidate(connection, archive.candidate_id)
+            run_suites(records, pipeline.warehouse, replace(pipeline.settings, project=tmp_path), be_quiet)
+            red = found_red(connection, relation)
+    assert {one for _, one in red} == {name, *poison.also}
+    assert red[check].severity == SEVERITIES[check]
+    assert red[check].failing_count == len(red[check].keys) > 0
+
+
+def test_planted_changes_are_found_by_dbt_tests(archive):
+    with archive.copy() as pipeline:
+        plant(pipeline, *DBT_TESTS.values())
+        with closing(pipeline.warehouse.connect("test")) as connection:
+            records = Records.of_open_candidate(connection, archive.candidate_id)
+            run_dbt_tests(records, pipeline.warehouse, pipeline.settings, be_quiet)
+            red = found_red(connection, DBT_SUITE)
+    assert red.keys() == DBT_TESTS.keys()
+    assert {one.severity for one in red.values()} == {"critical"}
+    assert all(one.failing_count == len(one.keys) > 0 for one in red.values())
