@@ -4,8 +4,9 @@ Its figures are unusual and right: more clicks than messages, and fewer persons 
 """
 
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,6 +143,24 @@ def judged_archive(server: EmbeddedServer, home: Path) -> Iterator[JudgedArchive
         build(warehouse, settings, candidate.publication_id, be_quiet)
         verdict = validate(warehouse, settings, candidate.publication_id, be_quiet)
         yield JudgedArchive(server, name, settings, candidate.publication_id, verdict)
+
+
+def plant(warehouse: Warehouse, *statements: str) -> None:
+    """Run statements in the warehouse, each in a transaction of its own."""
+    with closing(warehouse.connect("test")) as connection:
+        for statement in statements:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+
+
+def project_copy(settings: Settings, folder: Path, *relations: str) -> Path:
+    """A copy of the dbt project and of the suites (of these relations only, if any are named), to be changed by a test."""
+    shutil.copytree(settings.dbt_project, folder / "dbt_project")
+    (folder / "expectations").mkdir()
+    for file in settings.expectations.glob("*.py"):
+        if not relations or file.stem in relations:
+            shutil.copy(file, folder / "expectations")
+    return folder
 
 
 @contextmanager

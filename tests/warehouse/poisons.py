@@ -29,7 +29,9 @@ class InputPoison:
     bodies: Mapping[int, str] = field(default_factory=dict)
 
 
-HOSTILE = "<script>alert('unsubscribe')</script>"
+HOSTILE_URL = "https://www.example/unsubscribe?<script>alert(1)</script>\n\x1b[31mcritical: forged"
+HOSTILE_SERVER = "<img src=x onerror=alert(1)>"
+"""The name of the server whose log holds all of the events."""
 
 INPUTS: dict[Check, InputPoison] = {
     ("deliveries", "counts_are_possible"): InputPoison(
@@ -57,7 +59,7 @@ INPUTS: dict[Check, InputPoison] = {
     ("source_freshness", "no_ids_are_missing"): InputPoison(
         skipped_ids=7,
         events=((100, 1000, 1),),
-        keys=({"source": "campaign", "server": "edge", "gap_count": 7},),
+        keys=({"source": "campaign", "server": HOSTILE_SERVER, "gap_count": 7},),
     ),
     ("tracking_events", "deliveries_are_described"): InputPoison(
         events=((100, 3300, 1),), keys=({"delivery_id": 3300, "event_count": 1},)
@@ -79,8 +81,8 @@ INPUTS: dict[Check, InputPoison] = {
         keys=({"delivery_id": 3500, "content_part": "html", "source_url": "https://www.example/untracked"},),
     ),
     ("url_clicks", "opt_out_links_are_declared"): InputPoison(
-        tracked_urls=(tracked_url(2002, 2000, 1, HOSTILE),),
-        keys=({"delivery_id": 2000, "url_id": 2002, "source_url": address(2002)},),
+        tracked_urls=(f'2002,2000,1,Leave,,"{HOSTILE_URL}",0,html,',),
+        keys=({"delivery_id": 2000, "url_id": 2002, "source_url": HOSTILE_URL},),
     ),
 }
 

@@ -1,7 +1,5 @@
 """Every check of the gate has been seen red: by poisoned input files where an input can cause it, else by planting it."""
 
-import json
-import shutil
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,12 +15,13 @@ from tests.warehouse.archive import (
     TRACKED_URLS,
     judged_archive,
     log_lines,
+    plant,
+    project_copy,
     write_body,
 )
-from tests.warehouse.poisons import DBT_TESTS, HOSTILE, INPUTS, STORED
+from tests.warehouse.poisons import DBT_TESTS, HOSTILE_SERVER, INPUTS, STORED
 
-from message_tracking.building import build
-from message_tracking.dbt_manifest import fresh_manifest
+from message_tracking.building import build, read_manifest
 from message_tracking.pipeline import be_quiet
 from message_tracking.publication import open_candidate, publish
 from message_tracking.settings import Settings
@@ -77,14 +76,6 @@ def found_red(connection, *suites):
     }
 
 
-def plant(pipeline, *statements):
-    """Run statements in the warehouse, each in a transaction of its own."""
-    with closing(pipeline.warehouse.connect("test")) as connection:
-        for statement in statements:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(statement)
-
-
 def holds(keys, expected):
     """Whether these are the expected keys, which name some of the columns."""
     return len(keys) == len(expected) and all(any(wanted.items() <= key.items() for key in keys) for wanted in expected)
@@ -107,13 +98,12 @@ def test_an_archive_with_unusual_rates_is_found_right_and_publishes(archive):
     assert unusual == [(True, True, True)]
 
 
-def test_every_check_has_a_poison_and_every_poison_a_check(tmp_path):
-    suites = load_suites(Settings.from_environment())
+def test_every_check_has_a_poison_and_every_poison_a_check(archive):
+    suites = load_suites(archive.settings)
     expectations = [(relation, check_name(one)) for relation, suite in suites.items() for one in suite.expectations]
-    manifest = json.loads(fresh_manifest(replace(Settings.from_environment(), home=tmp_path)).read_text())
     dbt_tests = [
         (node["attached_node"].rpartition(".")[2], node["name"])
-        for node in manifest["nodes"].values()
+        for node in read_manifest(archive.settings)["nodes"].values()
         if node["resource_type"] == "test"
     ]
     assert Counter([*INPUTS, *STORED]) == Counter(expectations)
@@ -137,7 +127,7 @@ def write_poisons(landing):
         counter += len(poison.events)
         for delivery_id, text in poison.bodies.items():
             write_body(landing, delivery_id, text)
-    landing.write_log(lines, name="0x0000000000000001.log")
+    landing.write_log(lines, HOSTILE_SERVER)
 
 
 @pytest.fixture(scope="module")
@@ -169,27 +159,27 @@ def test_poisoned_files_leave_their_keys(poisoned, check):
     assert found.failing_count == len(found.keys)
 
 
-def test_what_files_say_is_no_markup_in_data_docs(poisoned):
+def test_what_files_say_is_neither_markup_in_data_docs_nor_a_line_of_a_log(poisoned):
     verdict, _, settings = poisoned
-    (finding,) = [finding for finding in verdict.findings if finding.check == "opt_out_links_are_declared"]
-    assert len(str(finding).splitlines()) == 2
     pages = [page.read_text(encoding="utf-8") for page in settings.data_docs.rglob("*.html")]
-    assert any("opt_out_links_are_declared" in page or "looks like an unsubscription" in page for page in pages)
-    assert not any(HOSTILE in page for page in pages)
+    assert any("looks like an unsubscription" in page for page in pages)
+    assert not any(hostile in page for page in pages for hostile in ("<script>alert", HOSTILE_SERVER))
+    (finding,) = [finding for finding in verdict.findings if finding.check == "opt_out_links_are_declared"]
+    assert "critical: forged" in str(finding)
+    assert "\x1b" not in str(finding)
+    assert len(str(finding).splitlines()) == 2
 
 
 @pytest.mark.parametrize("check", STORED, ids=": ".join)
 def test_a_planted_change_is_found(archive, tmp_path, check):
     relation, name = check
     poison = STORED[check]
-    (tmp_path / "expectations").mkdir()
-    (tmp_path / "dbt_project").symlink_to(archive.settings.dbt_project)
-    shutil.copy(archive.settings.expectations / f"{relation}.py", tmp_path / "expectations")
+    project = project_copy(archive.settings, tmp_path, relation)
     with archive.copy() as pipeline:
-        plant(pipeline, poison.statement)
+        plant(pipeline.warehouse, poison.statement)
         with closing(pipeline.warehouse.connect("test")) as connection:
             records = Records.of_open_candidate(connection, archive.candidate_id)
-            run_suites(records, pipeline.warehouse, replace(pipeline.settings, project=tmp_path), be_quiet)
+            run_suites(records, pipeline.warehouse, replace(pipeline.settings, project=project), be_quiet)
             red = found_red(connection, relation)
     assert {one for _, one in red} == {name, *poison.also}
     assert red[check].severity == SEVERITIES[check]
@@ -198,7 +188,7 @@ def test_a_planted_change_is_found(archive, tmp_path, check):
 
 def test_planted_changes_are_found_by_dbt_tests(archive):
     with archive.copy() as pipeline:
-        plant(pipeline, *DBT_TESTS.values())
+        plant(pipeline.warehouse, *DBT_TESTS.values())
         with closing(pipeline.warehouse.connect("test")) as connection:
             records = Records.of_open_candidate(connection, archive.candidate_id)
             run_dbt_tests(records, pipeline.warehouse, pipeline.settings, be_quiet)
