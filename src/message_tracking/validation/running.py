@@ -27,6 +27,7 @@ def run_suites(records: Records, warehouse: Warehouse, settings: Settings, repor
     source = context.data_sources.add_postgres(
         "warehouse", connection_string=f"{url}{separator}options={quote(f'-c role={PIPELINE_ROLE} -c timezone=UTC')}"
     )
+    execution_engine, engine = source.get_execution_engine(), source.get_engine()
     digests = suite_digests(settings)
     try:
         for relation, suite in load_suites(settings).items():
@@ -36,8 +37,8 @@ def run_suites(records: Records, warehouse: Warehouse, settings: Settings, repor
             records.add(run, _suite_results(context, source, relation, suite))
     finally:
         # Else its sessions stay open for as long as the process lives.
-        source.get_execution_engine().close()
-        source.get_engine().dispose()
+        execution_engine.close()
+        engine.dispose()
     _write_data_docs(context, settings)
 
 
