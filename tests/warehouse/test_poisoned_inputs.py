@@ -52,7 +52,6 @@ class Red:
     severity: str
     failing_count: int
     keys: list[dict]
-    message: str
 
 
 def found_red(connection, *suites):
@@ -61,7 +60,7 @@ def found_red(connection, *suites):
         connection,
         """
         select
-            relation, check_name, severity, failing_count, message,
+            relation, check_name, severity, failing_count,
             array(select failing_key from ops.failing_keys as keys where keys.check_result_id = results.check_result_id)
         from ops.check_results as results
         where not is_success and check_run_id in (
@@ -71,8 +70,7 @@ def found_red(connection, *suites):
         (list(suites),),
     )
     return {
-        (relation, check): Red(severity, failing_count, keys, message)
-        for relation, check, severity, failing_count, message, keys in rows
+        (relation, check): Red(severity, failing_count, keys) for relation, check, severity, failing_count, keys in rows
     }
 
 
