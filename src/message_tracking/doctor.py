@@ -26,7 +26,6 @@ from message_tracking.migrating import GROUPS, pending_migrations, read_migratio
 from message_tracking.publication import left_behind
 from message_tracking.settings import Settings
 from message_tracking.sources import configured_sources
-from message_tracking.validation.verdict import DBT_SUITE, expected_suites
 from message_tracking.warehouse import PIPELINE_ROLE, Connection, Warehouse, fetch_all
 
 LEAST_FREE_BYTES = 2 << 30
@@ -132,7 +131,7 @@ def _project(settings: Settings) -> Iterator[Complaint]:
                 f"{file} is missing.", "Restore it; MESSAGE_TRACKING_PROJECT names the project's folder if set."
             )
     read_migrations(settings.migrations)
-    if expected_suites(settings) == [DBT_SUITE]:
+    if not any(settings.expectations.glob("[!_]*.py")):
         yield Complaint(f"There are no suites in {settings.expectations}.", "Restore the folder from the repository.")
 
 
