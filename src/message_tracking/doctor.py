@@ -20,7 +20,7 @@ from typing import Literal
 import psycopg2
 
 from message_tracking.embedded import EmbeddedServer
-from message_tracking.errors import MessageTrackingError
+from message_tracking.errors import MessageTrackingError, UnreadableFileError
 from message_tracking.local_airflow import LocalAirflow
 from message_tracking.migrating import GROUPS, pending_migrations, read_migrations, require_server
 from message_tracking.publication import left_behind
@@ -168,12 +168,9 @@ def _sources(settings: Settings) -> Iterator[Complaint]:
     sources = configured_sources(settings)
     for source in sources.sources:
         try:
-            next(source.path.iterdir(), None)
-        except OSError as error:
-            yield Complaint(
-                f"The source {source.name} cannot be read: {source.path}: {error.strerror}.",
-                f"Mount or make the folder, or mend the path in {sources.file}.",
-            )
+            source.require_folder()
+        except UnreadableFileError as error:
+            yield Complaint(error.what, error.hint)
 
 
 def _airflow(settings: Settings) -> Iterator[Complaint]:

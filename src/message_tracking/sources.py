@@ -14,7 +14,7 @@ import polars as pl
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from message_tracking.errors import ConfigurationError
+from message_tracking.errors import ConfigurationError, UnreadableFileError
 from message_tracking.settings import Settings
 from message_tracking.strict_yaml import load_yaml
 
@@ -85,13 +85,25 @@ class Source(BaseModel):
         """Folder of the message bodies."""
         return self.path / self.contents
 
+    def require_folder(self) -> None:
+        """Raise UnreadableFileError where the source's folder is not there, as when a disk is not mounted."""
+        try:
+            next(self.path.iterdir(), None)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise UnreadableFileError(
+                f"The folder of the source {self.name} is not there: {self.path}.",
+                "Mount or make it, or put its path right in the sources file.",
+            ) from error
+        except OSError as error:
+            raise _closed(self.path, error) from error
+
     def content_files(self) -> list[ContentFile]:
         """The message bodies, by name: `<delivery_id>.html` or `.txt`, the id in decimal digits."""
         return [file for path in _files_in(self.contents_folder) if (file := _content_file(path))]
 
     def other_content_files(self) -> list[Path]:
-        """What else lies in the folder of the message bodies, by name."""
-        return [path for path in _files_in(self.contents_folder) if not _content_file(path)]
+        """What other files lie in the folder of the message bodies, by name."""
+        return [path for path in _files_in(self.contents_folder) if path.is_file() and not _content_file(path)]
 
     def servers(self) -> list[str]:
         """Names of the tracking servers: the folders that the logs glob looks into. Empty where there are none yet."""
@@ -103,11 +115,11 @@ class Source(BaseModel):
         return [file for file in self._files(server) if self._is_log(file)]
 
     def other_files(self, server: str) -> list[Path]:
-        """What else lies in a server's folder, by name."""
-        return [file for file in self._files(server) if not self._is_log(file)]
+        """What other files lie in a server's folder, by name."""
+        return [file for file in self._files(server) if file.is_file() and not self._is_log(file)]
 
     def _files(self, server: str) -> list[Path]:
-        """All files of a server's folder."""
+        """Whatever lies in a server's folder."""
         folders = self.path.glob(str(Path(self.logs).parent))
         return sorted(file for folder in folders if folder.name == server for file in _files_in(folder))
 
@@ -117,8 +129,17 @@ class Source(BaseModel):
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """The files of a folder by name; none where there is no such folder."""
-    return sorted(file for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+    """Whatever lies in a folder, by name; nothing where there is no such folder."""
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise _closed(folder, error) from error
+
+
+def _closed(folder: Path, error: OSError) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"The folder {folder} cannot be read: {error.strerror}.", "Let the user that runs the pipeline read it."
+    )
 
 
 def _content_file(path: Path) -> ContentFile | None:

@@ -16,6 +16,7 @@ from message_tracking.embedded import EmbeddedServer, open_warehouse
 from message_tracking.local_airflow import LocalAirflow
 from message_tracking.migrating import migrate
 from message_tracking.settings import PROJECT, Settings
+from message_tracking.sources import configured_sources
 from message_tracking.warehouse import Warehouse, fetch_all
 
 MARTS = (
@@ -66,6 +67,8 @@ def stack() -> Iterator[Stack]:
     settings = Settings(home, None, PROJECT / "config" / "sources.yml")
     airflow = LocalAirflow(settings)
     try:
+        for source in configured_sources(settings).sources:
+            source.path.mkdir(parents=True)
         warehouse = open_warehouse(settings)
         migrate(warehouse, settings)
         airflow.start()

@@ -120,6 +120,8 @@ def test_contents(tmp_path):
         ("0.txt", 0, "text"),
         ("12.html", 12, "html"),
         ("12.txt", 12, "text"),
+        # The loader says what is wrong with a folder of such a name.
+        ("7.html", 7, "html"),
         (f"{2**63 - 1}.txt", 2**63 - 1, "text"),
     ]
     assert sorted(path.name for path in source.other_content_files()) == sorted(others)

@@ -134,8 +134,8 @@ def test_a_source_whose_folder_is_away(installation):
     folder = installation.home / "landing"
     folder.rename(installation.home / "elsewhere")
     check, _, what, remedy = only_complaint(installation)
-    assert (check, what) == ("sources", f"The source campaign cannot be read: {folder}: No such file or directory.")
-    assert str(installation.sources_file) in remedy
+    assert (check, what) == ("sources", f"The folder of the source campaign is not there: {folder}.")
+    assert "Mount or make it" in remedy
     folder.mkdir()
     assert complaints(installation) == []
 

@@ -1,22 +1,19 @@
 """The verbs that bring lines in: `load` from the sources, `replay` from what was rejected."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from message_tracking.errors import HeldError, MessageTrackingError
+from message_tracking.errors import HeldError, MessageTrackingError, UnreadableFileError
+from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.migrating import ready_warehouse
 from message_tracking.settings import Settings
 from message_tracking.sources import Source, configured_sources
 from message_tracking.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    from message_tracking.loading.summary import LoadSummary
 
 
 @click.command("load")
@@ -110,7 +107,7 @@ def load_everything(
 
 def _steps(
     warehouse: Warehouse, sources: list[Source], server: str | None, bars: Progress
-) -> Iterator["LoadSummary | HeldError"]:
+) -> Iterator[LoadSummary | HeldError]:
     """Load one thing after the other; a server that somebody else is loading gives its HeldError."""
     # Polars takes its time to import: only who loads pays.
     from message_tracking.loading.delivery_data import load_delivery_data  # noqa: PLC0415
@@ -118,15 +115,23 @@ def _steps(
 
     for source in sources:
         if server is None:
-            yield load_delivery_data(warehouse, source)
+            yield _attempt(source, "", partial(load_delivery_data, warehouse, source))
         for name in source.servers():
             if server in {None, name}:
-                size = sum(path.stat().st_size for path in source.log_files(name))
+                size = sum(path.stat().st_size for path in source.log_files(name) if path.is_file())
                 bar = bars.add_task(f"{source.name}/{name}", total=size)
-                try:
-                    yield load_tracking_logs(warehouse, source, name, progress=partial(bars.advance, bar))
-                except HeldError as error:
-                    yield error
+                progress = partial(bars.advance, bar)
+                yield _attempt(source, name, partial(load_tracking_logs, warehouse, source, name, progress=progress))
+
+
+def _attempt(source: Source, server: str, load: Callable[[], LoadSummary]) -> LoadSummary | HeldError:
+    """Load one thing; what keeps it from being loaded does not keep the others."""
+    try:
+        return load()
+    except HeldError as error:
+        return error
+    except UnreadableFileError as error:
+        return LoadSummary(source.name, server, failed_files=[FailedFile(str(source.path), str(error))])
 
 
 def _progress() -> Progress:
@@ -136,7 +141,7 @@ def _progress() -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _show(summaries: list["LoadSummary"]) -> None:
+def _show(summaries: list[LoadSummary]) -> None:
     """Print a line per source and server, then warnings and refused files."""
     table = Table(
         "Source", "Server", *(_number(name) for name in ("Files", "Read", "Accepted", "Rejected", "Already loaded"))

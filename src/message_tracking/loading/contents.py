@@ -13,6 +13,7 @@ from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import ledger
 from message_tracking.loading.binary_copy import FixedColumn, copy_rows
 from message_tracking.loading.ledger import FileKey, PullRecord
+from message_tracking.loading.regular_files import stat_regular
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.parsing.message_body import TooManyTagsError, count_links
 from message_tracking.sources import ContentFile, Source
@@ -94,7 +95,7 @@ class _ContentsLoad:
         for file in self.source.content_files():
             size = 0
             try:
-                found = file.path.stat()
+                found = stat_regular(file.path)
                 size = found.st_size
                 if self.known.get(file.path.name) != (size, found.st_mtime_ns):
                     yield _read(file, size, found.st_mtime_ns)

@@ -1,6 +1,7 @@
 """Reference data into `raw` (design §4.2): the rows of a source's exports here, message bodies in `contents`."""
 
 import io
+import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -20,6 +21,7 @@ from message_tracking.loading.contents import load_contents
 from message_tracking.loading.export_rows import SUFFIXES, ExportRows, RejectedRow, read_rows
 from message_tracking.loading.ledger import FileKey, PullRecord
 from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable
+from message_tracking.loading.regular_files import stat_regular
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.sources import Source
 from message_tracking.warehouse import Warehouse, fetch_all
@@ -38,7 +40,10 @@ def load_delivery_data(warehouse: Warehouse, source: Source, progress: Progress 
     and the current one is newer; a row that differs in nothing changes nothing. Rows that cannot be read go to
     `raw.rejected_lines`. A file that is refused counts in `failed_files`, and the others go on. `progress` is told
     how many bytes, of the files as stored, were read or passed over since it was last called.
+
+    Raises UnreadableFileError where the source's folder is not there.
     """
+    source.require_folder()
     summary = LoadSummary(source.name)
     with closing(warehouse.connect(f"load {source.name} delivery data")) as connection:
         source_id = ledger.register_source(connection, source.name)
@@ -52,7 +57,7 @@ def load_delivery_data(warehouse: Warehouse, source: Source, progress: Progress 
 
 def _export_files(source: Source, table: ReferenceTable) -> list[Path]:
     paths = [source.exports_folder / f"{table.name}{suffix}" for suffix in SUFFIXES]
-    return [path for path in paths if path.is_file()]
+    return [path for path in paths if os.path.lexists(path)]
 
 
 @dataclass
@@ -107,7 +112,7 @@ class _Pull:
     def _look(self) -> None:
         """Note size and time before the file is read, so that what changes meanwhile is read again next time."""
         try:
-            found = self.path.stat()
+            found = stat_regular(self.path)
         except OSError as error:
             raise UnreadableFileError(f"{self.path} cannot be read: {error}.") from error
         self.record.file_size, self.record.modified_ns = found.st_size, found.st_mtime_ns

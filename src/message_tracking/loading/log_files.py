@@ -11,17 +11,15 @@ from typing import BinaryIO, Protocol
 
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 
-from message_tracking.errors import MessageTrackingError
+from message_tracking.errors import UnreadableFileError
 from message_tracking.loading.ledger import FileKey
+from message_tracking.loading.regular_files import stat_regular
 from message_tracking.warehouse import fetch_all
 
 BLOCK_SIZE = 8 << 20
-LONGEST_LINE = 64 << 20
+LONGEST_LINE = 8 << 20
+"""Judging a line takes a dozen times its size, and real ones have some kilobytes."""
 _HEAD = 1 << 16
-
-
-class FileError(MessageTrackingError):
-    """A file that cannot be pulled; the other files go on."""
 
 
 class _Reader(Protocol):
@@ -64,18 +62,20 @@ class Block:
 def plan_pull(connection: Connection, path: Path, file: FileKey) -> Pull:
     """Say what of a file is to be read.
 
-    A plain file whose beginning is the same and that is no shorter continues where the last pull ended; one that was
-    replaced or cut is read from its beginning, and so is a gzip that has changed: known lines are recognised by id.
-    Raises FileError where the file cannot be read.
+    A plain file whose beginning is the same and that has grown continues where the last pull ended; one that was
+    replaced, cut or written anew is read from its beginning, and so is a gzip that has changed: known lines are
+    recognised by id.
+    Raises UnreadableFileError where the file cannot be read.
     """
     try:
-        stat = path.stat()
+        stat = stat_regular(path)
         whole = Pull(path, 0, 0, stat.st_size, stat.st_mtime_ns)
         last = _last_pull(connection, file)
         if last is None or stat.st_size < last.to_offset or head_digest(path, last.head_length) != last.head_digest:
             return whole
         if stat.st_size == last.to_offset:
-            return replace(whole, is_unchanged=True)
+            # What was written anew at the same size has another time.
+            return replace(whole, is_unchanged=stat.st_mtime_ns == last.modified_ns)
         return whole if whole.is_gzip else replace(whole, from_offset=last.to_offset, lines_before=last.line_count)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -96,7 +96,8 @@ def read_blocks(pull: Pull, block_size: int = BLOCK_SIZE) -> Iterator[Block]:
     """Read the new part of a file in blocks of whole lines of about `block_size` bytes.
 
     The last line of a plain file waits as long as it has no line feed; in a gzip it is a line like the others.
-    Raises FileError for a truncated or corrupt gzip, a line of more than 64 MiB, or a file that cannot be read.
+    Raises UnreadableFileError for a truncated or corrupt gzip, a line of more than 8 MiB, or a file that cannot be
+    read.
     """
     try:
         with pull.path.open("rb") as stored:
@@ -125,8 +126,9 @@ def _blocks(reader: _Reader, stored: BinaryIO | None, offset: int, block_size: i
             rest = []
         rest.append(piece[cut:])
         if sum(map(len, rest)) > LONGEST_LINE:
-            raise FileError(
-                f"{path}: the line at byte {offset} is longer than {LONGEST_LINE >> 20} MiB.", "Is it a tracking log?"
+            raise UnreadableFileError(
+                f"{path}: the line at byte {offset} is longer than {LONGEST_LINE >> 20} MiB.",
+                "No tracking log has such a line: take it out and load again. Nothing of this pull counts until then.",
             )
     last = b"".join(rest)
     if last and stored:
@@ -154,6 +156,7 @@ class _LastPull:
     to_offset: int
     head_digest: bytes
     head_length: int
+    modified_ns: int
     line_count: int
     """Lines up to `to_offset`."""
 
@@ -170,7 +173,9 @@ def _last_pull(connection: Connection, file: FileKey) -> _LastPull | None:
             from ops.file_ledger
             where (source_id, kind, server, file_name) = (%s, %s, %s, %s) and status = 'loaded'
         )
-        select to_offset, head_digest, head_length, sum(line_count) filter (where position >= beginning) over ()
+        select
+            to_offset, head_digest, head_length, modified_ns,
+            sum(line_count) filter (where position >= beginning) over ()
         from pulls
         order by position desc
         limit 1
@@ -180,16 +185,18 @@ def _last_pull(connection: Connection, file: FileKey) -> _LastPull | None:
     connection.rollback()
     if not rows:
         return None
-    to_offset, digest, length, line_count = rows[0]
-    return _LastPull(to_offset, bytes(digest), length, int(line_count))
+    to_offset, digest, length, modified_ns, line_count = rows[0]
+    return _LastPull(to_offset, bytes(digest), length, modified_ns, int(line_count))
 
 
-def unreadable(path: Path, error: Exception) -> FileError:
+def unreadable(path: Path, error: Exception) -> UnreadableFileError:
     """Say what is wrong with a file and what to do."""
     if isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile)):
-        return FileError(
+        return UnreadableFileError(
             f"{path}: the gzip is truncated or corrupt ({error}).",
             "Fetch the file again; the next load reads it as a whole.",
         )
     reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-    return FileError(f"{path}: cannot be read ({reason}).", "Check the file's rights and the disk, then load again.")
+    return UnreadableFileError(
+        f"{path}: cannot be read ({reason}).", "Check the file's rights and the disk, then load again."
+    )

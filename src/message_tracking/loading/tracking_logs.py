@@ -16,6 +16,7 @@ import polars as pl
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
+from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import ledger
 from message_tracking.loading.binary_copy import FixedColumn, copy_rows
 from message_tracking.loading.events import Catalog, EventWriter
@@ -23,7 +24,6 @@ from message_tracking.loading.ledger import FileKey, PullRecord
 from message_tracking.loading.log_files import (
     BLOCK_SIZE,
     Block,
-    FileError,
     Pull,
     head_digest,
     head_length,
@@ -41,11 +41,38 @@ LINES_FOR_LIMIT = 1000
 _SAMPLE_COUNT = 20
 _SAMPLE_BYTES = 500
 
+_TAKE_OUT_KNOWN_REJECTS = """
+    with known as (
+        delete from raw.rejected_lines as arriving
+        where
+            arriving.load_id = %(load_id)s
+            and exists (
+                select from raw.rejected_lines as kept
+                inner join ops.file_ledger as loads on kept.load_id = loads.load_id
+                where
+                    md5(kept.raw_line) = md5(arriving.raw_line)
+                    and kept.raw_line = arriving.raw_line
+                    and kept.rejected_line_id < arriving.rejected_line_id
+                    and (loads.source_id, loads.kind, loads.server) = %(server)s
+                    and (
+                        encode(substring(arriving.raw_line for 20), 'escape') ~ '^[0-9A-Za-z]0x[0-9A-Fa-f]{16}\t?$'
+                        or (
+                            (loads.source_id, loads.kind, loads.server, loads.file_name) = %(file)s
+                            and kept.byte_offset = arriving.byte_offset
+                        )
+                    )
+            )
+        returning arriving.reason
+    )
+
+    select reason, count(*) from known group by reason
+"""
+
 Progress = Callable[[int], None]
 """Called with the bytes of files that were read or found known since the last call."""
 
 
-class RejectLimitError(FileError):
+class RejectLimitError(UnreadableFileError):
     """A file of which too many lines were rejected."""
 
 
@@ -117,7 +144,7 @@ class _ServerLoad:
             record = PullRecord(pull.from_offset, pull.from_offset, file_size=pull.size, modified_ns=pull.modified_ns)
             with self.connection:
                 self._pull(pull, file, record)
-        except FileError as error:
+        except UnreadableFileError as error:
             record = record if isinstance(error, RejectLimitError) else PullRecord(file_size=record.file_size)
             record.error = str(error)
             ledger.write_failure(self.connection, file, record)
@@ -185,6 +212,7 @@ class _FilePull:
         """Hold the rejects against the limit, enter the ids and close the ledger row."""
         record = self.record
         self._check_limit()
+        self._take_out_known_rejects()
         self.events.enter_ids()
         record.head_length = head_length(record.to_offset)
         try:
@@ -208,6 +236,18 @@ class _FilePull:
         copy_rows(self.cursor, ("raw", "rejected_lines"), placed.height, fixed, placed.select("reason", "raw_line"))
         wanted = _SAMPLE_COUNT - len(self.record.sample_rejects)
         self.record.sample_rejects += [_sample(row) for row in placed.head(wanted).iter_rows(named=True)]
+
+    def _take_out_known_rejects(self) -> None:
+        """Take rejected lines out that were kept before: the same bytes at the same place, or with the same log id."""
+        if not self.record.rejected_count:
+            return
+        self.cursor.execute(
+            _TAKE_OUT_KNOWN_REJECTS, {"load_id": self.load_id, "file": self.file.values, "server": self.file.values[:3]}
+        )
+        for reason, count in self.cursor.fetchall():
+            self.record.rejected_count -= count
+            self.record.already_loaded_count += count
+            self.reasons[reason] -= count
 
     def _check_limit(self) -> None:
         """Refuse the file, or warn where it is too small to say, if too many of its lines were rejected."""
@@ -240,7 +280,7 @@ class _FilePull:
         summary.rejected += record.rejected_count
         summary.already_loaded += record.already_loaded_count
         summary.erased += record.erased_count
-        summary.reject_reasons.update(self.reasons)
+        summary.reject_reasons.update({reason: count for reason, count in self.reasons.items() if count})
         summary.warnings += record.warnings
 
 
