@@ -261,6 +261,8 @@ class EmbeddedServer:
             "checkpoint_timeout": "15min",
             "random_page_cost": 1.1,
             "jit": "off",
+            # Else a killed program's locks outlive it until the statement ends that it was waiting for.
+            "client_connection_check_interval": "1s",
         }
         self._write(
             cluster / "message_tracking.conf", "".join(f"{name} = {value}\n" for name, value in settings.items())

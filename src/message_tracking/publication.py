@@ -213,15 +213,22 @@ def abandon_open(warehouse: Warehouse, *, force: bool = False) -> int | None:
         live, candidate = _lock_state(connection)
         if candidate is None:
             return None
-        cursor.execute(
-            "select not has_session and starts_with(holder, %s) from ops.publications where publication_id = %s",
-            (SHELL_HOLDER, candidate),
-        )
-        is_left_by_shell = cursor.fetchone() == (True,)
-        if not (force or is_left_by_shell):
-            _raise_if_alive(connection, candidate)
+        if not force:
+            _raise_unless_by_hand(connection, candidate)
         _close(connection, candidate, "abandoned", "given up by hand")
         cursor.execute("select ops.undo_newer_than(%s)", (live,))
+        return candidate
+
+
+def candidate_by_hand(warehouse: Warehouse) -> int | None:
+    """Return the number of the open candidate to whoever goes on with it in a shell; None where none is open.
+
+    Raises HeldError where it is that of a DAG run or of a process that lives.
+    """
+    with _transaction(warehouse, "look at the candidate") as connection:
+        candidate: int | None = fetch_all(connection, "select candidate_publication from ops.publication_state")[0][0]
+        if candidate is not None:
+            _raise_unless_by_hand(connection, candidate)
         return candidate
 
 
@@ -402,6 +409,17 @@ def _is_alive(connection: Connection, candidate: int) -> bool:
         (_HOLDER_LOCK, candidate),
     )
     return bool(rows and rows[0][0])
+
+
+def _raise_unless_by_hand(connection: Connection, candidate: int) -> None:
+    """Let a shell have what `message-tracking build` left open, and what nobody holds any more."""
+    by_hand = fetch_all(
+        connection,
+        "select not has_session and starts_with(holder, %s) from ops.publications where publication_id = %s",
+        (SHELL_HOLDER, candidate),
+    )
+    if by_hand != [(True,)]:
+        _raise_if_alive(connection, candidate)
 
 
 def _held(connection: Connection, candidate: int | None) -> HeldError:

@@ -4,6 +4,8 @@ They are: run, recompute, build, validate, publish, abandon, rollback, status, m
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import click
 
@@ -11,13 +13,14 @@ from message_tracking import building, publication
 from message_tracking.building import Report
 from message_tracking.dbt_manifest import fresh_manifest
 from message_tracking.errors import MessageTrackingError, RefusedError
+from message_tracking.loading.ledger import held_lock
 from message_tracking.metrics import metrics_page
 from message_tracking.migrating import ready_warehouse
 from message_tracking.pipeline import be_quiet, publish_what_is_new, recompute_everything
 from message_tracking.settings import Settings
 from message_tracking.status import status_report
 from message_tracking.validation.gate import validate as validate_candidate
-from message_tracking.warehouse import Warehouse, fetch_all
+from message_tracking.warehouse import Warehouse
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show what dbt and the checks print.")
 
@@ -62,13 +65,14 @@ def build(full: bool, verbose: bool) -> None:
     """Build a candidate with dbt and leave it open for `validate` and `publish`, or for `abandon`."""
     settings = Settings.from_environment()
     warehouse = ready_warehouse(settings)
-    candidate = publication.open_candidate(
-        warehouse, publication.shell_holder(), full=full, project=building.project_digest(settings)
-    )
-    if candidate is None:
-        click.echo("Nothing new since the live publication: nothing to build.")
-        return
-    building.build(warehouse, settings, candidate.publication_id, _detail(verbose))
+    with _alone(warehouse, "build"):
+        candidate = publication.open_candidate(
+            warehouse, publication.shell_holder(), full=full, project=building.project_digest(settings)
+        )
+        if candidate is None:
+            click.echo("Nothing new since the live publication: nothing to build.")
+            return
+        building.build(warehouse, settings, candidate.publication_id, _detail(verbose))
     click.echo(f"Built candidate {candidate.publication_id}; the schema audit shows it.")
 
 
@@ -78,7 +82,8 @@ def validate(verbose: bool) -> None:
     """Judge the open candidate and record every result. Exit code 4 if it may not be published."""
     settings = Settings.from_environment()
     warehouse = ready_warehouse(settings)
-    verdict = validate_candidate(warehouse, settings, _open_candidate_id(warehouse), _detail(verbose))
+    with _alone(warehouse, "validate"):
+        verdict = validate_candidate(warehouse, settings, _open_candidate_id(warehouse), _detail(verbose))
     click.echo(verdict.report())
     if not verdict.is_publishable:
         raise RefusedError("The candidate may not be published.", "It stays open to be looked at in the schema audit.")
@@ -140,15 +145,18 @@ def docs(verbose: bool) -> None:
 VERBS = (run, recompute, build, validate, publish, abandon, rollback, status, metrics, docs)
 
 
+@contextmanager
+def _alone(warehouse: Warehouse, verb: str) -> Iterator[None]:
+    """Keep other shells of this machine, which share the candidate, from building or judging it: HeldError."""
+    with closing(warehouse.connect(f"message-tracking {verb}")) as session, held_lock(session, "build by hand"):
+        yield
+
+
 def _open_candidate_id(warehouse: Warehouse) -> int:
-    connection = warehouse.connect()
-    try:
-        row = fetch_all(connection, "select candidate_publication from ops.publication_state")[0]
-    finally:
-        connection.close()
-    if row[0] is None:
+    candidate = publication.candidate_by_hand(warehouse)
+    if candidate is None:
         raise MessageTrackingError("No candidate is open.", "Build one with `message-tracking build`.")
-    return int(row[0])
+    return candidate
 
 
 def _detail(verbose: bool) -> Report:
