@@ -23,6 +23,10 @@ test: setup-dev ## Set up everything and run every check that CI runs
 test-long: setup-dev ## Run the heavy forms of the tests, which take an hour
 	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile
 
+.PHONY: bench
+bench: setup-dev ## Print what was measured, a line per figure: bench: <name> <value> <unit>
+	@for name in $(basename $(notdir $(wildcard benchmarks/*.py))); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
 .PHONY: up
 up: setup ## Start Airflow and the warehouse and leave them running
 	@$(BIN)/message-tracking up

@@ -26,7 +26,10 @@ CLI = str(Path(sys.executable).with_name("message-tracking"))
 PATIENCE = 300
 LONGEST_DELAY = {"migrate": 0.3, "load": 0.2, "build": 4.0, "validate": 4.0}
 """Seconds after the beginning of a step within which the kill is drawn. A publication waits for us."""
-SESSIONS = {"migrate": ("message-tracking migrate",), "load": ("load campaign", "message-tracking load")}
+SESSIONS = {
+    "migrate": ("message-tracking migrate",),
+    "load": ("message-tracking load campaign/reference", "message-tracking load campaign/edge"),
+}
 """How the sessions are named by which short steps are recognised: reference data, then tracking logs."""
 VICTIMS = {
     "migrate": ("cli", "server"),

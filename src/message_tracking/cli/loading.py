@@ -85,7 +85,7 @@ def load_everything(
 ) -> int:
     """Load all sources, or the one source or server that is named, show what was done, return how many files failed.
 
-    Raises HeldError, after all others were loaded, where some server is being loaded by somebody else.
+    Raises HeldError, after all others were loaded, where some of it is being loaded by somebody else.
     """
     chosen = _chosen_sources(settings, source_name)
     summaries: list[LoadSummary] = []
@@ -108,7 +108,7 @@ def load_everything(
 def _steps(
     warehouse: Warehouse, sources: list[Source], server: str | None, bars: Progress
 ) -> Iterator[LoadSummary | HeldError]:
-    """Load one thing after the other; a server that somebody else is loading gives its HeldError."""
+    """Load one thing after the other; what somebody else is loading gives its HeldError."""
     # Polars takes its time to import: only who loads pays.
     from message_tracking.loading.delivery_data import load_delivery_data  # noqa: PLC0415
     from message_tracking.loading.tracking_logs import load_tracking_logs  # noqa: PLC0415

@@ -41,11 +41,13 @@ def load_delivery_data(warehouse: Warehouse, source: Source, progress: Progress 
     `raw.rejected_lines`. A file that is refused counts in `failed_files`, and the others go on. `progress` is told
     how many bytes, of the files as stored, were read or passed over since it was last called.
 
-    Raises UnreadableFileError where the source's folder is not there.
+    Raises UnreadableFileError where the source's folder is not there, HeldError where another load of this source's
+    reference data runs.
     """
     source.require_folder()
     summary = LoadSummary(source.name)
-    with closing(warehouse.connect(f"load {source.name} delivery data")) as connection:
+    name = f"load {source.name}/reference data"
+    with closing(warehouse.connect(f"message-tracking {name}")) as connection, ledger.held_lock(connection, name):
         source_id = ledger.register_source(connection, source.name)
         for table in REFERENCE_TABLES:
             for path in _export_files(source, table):
