@@ -15,6 +15,7 @@ from psycopg2 import errors
 from message_tracking.cli import main
 from message_tracking.cli.main import Verbs
 from message_tracking.embedded import SUPERUSER
+from message_tracking.warehouse import fetch_all
 
 VERBS = (
     ("load",),
@@ -29,23 +30,6 @@ VERBS = (
     ("status",),
     ("docs",),
 )
-
-
-def run_verb(settings, *arguments, **environment):
-    """Run a verb as its users do, on the test's warehouse."""
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("message-tracking")), *arguments],
-        env=os.environ
-        | {
-            "MESSAGE_TRACKING_HOME": str(settings.home),
-            "MESSAGE_TRACKING_WAREHOUSE": settings.warehouse_url,
-            "MESSAGE_TRACKING_SOURCES": str(settings.sources_file),
-        }
-        | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def invoke(settings, *arguments, url=None):
@@ -94,7 +78,11 @@ def test_a_database_of_a_newer_version(settings, administrator):
 def test_a_session_that_is_ended_in_mid_work(settings, landing, administrator, url_of):
     landing.write_log(["50x0000000000000001\t2026-01-05T10:00:00\t1\t1\t1\t0\t\t\t\tMozilla/5.0\t203.0.113.9"])
     (settings.home / "sources.yml").write_text("sources: [{name: campaign, kind: folder, path: landing/campaign}]")
-    with closing(psycopg2.connect(url_of(SUPERUSER))) as holder, holder.cursor() as cursor:
+    with (
+        closing(psycopg2.connect(url_of(SUPERUSER))) as holder,
+        closing(psycopg2.connect(url_of(SUPERUSER))) as watcher,
+        holder.cursor() as cursor,
+    ):
         cursor.execute("lock table ops.id_ranges")
         process = subprocess.Popen(
             [str(Path(sys.executable).with_name("message-tracking")), "load"],
@@ -110,15 +98,17 @@ def test_a_session_that_is_ended_in_mid_work(settings, landing, administrator, u
         ended = []
         while not ended:
             assert process.poll() is None
-            cursor.execute(
+            # A transaction sees the sessions as they were when it first looked.
+            watcher.rollback()
+            ended = fetch_all(
+                watcher,
                 "select pg_terminate_backend(pid) from pg_stat_activity "
-                "where wait_event_type = 'Lock' and datname = current_database()"
+                "where wait_event_type = 'Lock' and datname = current_database()",
             )
-            ended = cursor.fetchall()
     _, said = process.communicate()
     assert process.returncode == 1
     assert "Traceback" not in said
-    assert "terminating connection due to administrator command" in said
+    assert "The warehouse's server has ended the work: " in said
     assert "run this again" in said
 
 
