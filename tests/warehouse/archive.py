@@ -18,7 +18,7 @@ from tests.warehouse.conftest import Landing, Pipeline
 from message_tracking.building import build
 from message_tracking.embedded import SUPERUSER, EmbeddedServer
 from message_tracking.pipeline import be_quiet
-from message_tracking.publication import open_candidate
+from message_tracking.publication import open_candidate, shell_holder
 from message_tracking.settings import Settings
 from message_tracking.validation.gate import validate
 from message_tracking.validation.verdict import Verdict
@@ -139,7 +139,7 @@ def judged_archive(server: EmbeddedServer, home: Path) -> Iterator[JudgedArchive
             Settings.from_environment(), home=home, warehouse_url=warehouse.url, sources_file=home / "sources.yml"
         )
         Pipeline(warehouse, settings).load()
-        candidate = open_candidate(warehouse, "test")
+        candidate = open_candidate(warehouse, shell_holder())
         build(warehouse, settings, candidate.publication_id, be_quiet)
         verdict = validate(warehouse, settings, candidate.publication_id, be_quiet)
         yield JudgedArchive(server, name, settings, candidate.publication_id, verdict)

@@ -60,6 +60,7 @@ def reader(tmp_path_factory, home_of_module):
     (project / ".venv").symlink_to(Path(sys.executable).parents[1])
     case = PROJECT / "tests" / "fixtures" / "golden" / "second-case"
     shutil.copytree(case, home_of_module / "landing" / "campaign", ignore=shutil.ignore_patterns("expected"))
+    (home_of_module / "landing" / "golden").mkdir()
     reader = Reader(project, home_of_module)
     reader.run(".venv/bin/message-tracking migrate")
     reader.run(".venv/bin/message-tracking run")

@@ -45,5 +45,4 @@ def test_a_warehouse_that_cannot_be_reached_says_so(settings, monkeypatch):
     monkeypatch.setenv("MESSAGE_TRACKING_WAREHOUSE", "postgresql://nobody:none@127.0.0.1:9/none")
     told = CliRunner().invoke(main, ["docs"])
     assert told.exit_code == 1
-    assert "dbt docs did not come to its end" in told.stderr
-    assert "127.0.0.1" in told.stderr
+    assert "Cannot connect to the warehouse at 127.0.0.1:9/none" in told.stderr

@@ -79,6 +79,9 @@ def sample(
     if golden:
         lay_worked_example(landing / "golden")
         click.echo(f"{landing / 'golden'}: the worked example")
+    elif output is None:
+        # The sources file names it, and a source whose folder is not there is an error.
+        (landing / "golden").mkdir(parents=True, exist_ok=True)
 
 
 VERBS: tuple[click.Command, ...] = (sample,)

@@ -35,6 +35,11 @@ def test_another_folder_and_no_worked_example(home: Path, tmp_path: Path) -> Non
     assert not (home / "landing").exists()
 
 
+def test_the_folder_that_the_sources_file_names_is_there_without_the_worked_example_too(home: Path) -> None:
+    assert run("--no-golden", "--deliveries", "2", "--servers", "1").exit_code == 0
+    assert list((home / "landing" / "golden").iterdir()) == []
+
+
 def test_traits_are_listed_and_left_out(home: Path) -> None:
     listed = run("--list-traits").output
     assert "crlf_lines" in listed
