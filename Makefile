@@ -17,11 +17,11 @@ demo: setup ## Set up everything, load a sample through Airflow and print what w
 .PHONY: test
 test: setup-dev ## Set up everything and run every check that CI runs
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-long
 test-long: setup-dev ## Run the heavy forms of the tests, which take an hour
-	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: bench
 bench: setup-dev ## Print what was measured, a line per figure: bench: <name> <value> <unit>

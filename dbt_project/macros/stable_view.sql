@@ -29,9 +29,23 @@
 {% endmaterialization %}
 
 {% macro replace_view(relation, definition, statement_name=none) %}
-    {% call statement(statement_name, fetch_result=true) %}
+    {% call change_patiently(statement_name) %}
         select ops.replace_view(
             {{ dbt.string_literal(relation.schema) }}, {{ dbt.string_literal(relation.identifier) }}, $definition${{ definition }}$definition$
         )
+    {% endcall %}
+{% endmacro %}
+
+{#
+  Runs what takes an exclusive lock, and ends the transaction in the same message to the server: readers wait for the lock
+  until then, and must not wait for dbt. A second lock in one transaction would keep them waiting behind the first one.
+#}
+{% macro change_patiently(statement_name=none) %}
+    {%- set change = caller() -%}
+    {% call statement(statement_name) %}
+        {{ change }};
+        commit;
+        begin;
+        {{ hold_candidate() }}
     {% endcall %}
 {% endmacro %}

@@ -27,8 +27,8 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-    -- Three transactions, each of which checks the candidate: compute; then what needs exclusive locks, so briefly that
-    -- readers hardly notice; then write, which is the only one that changes rows.
+    -- Every transaction checks the candidate: one computes; then what needs an exclusive lock, each in one of its own, so
+    -- briefly that readers hardly notice; the last one writes and is the only one that changes rows.
     {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
     {% if contract and contract.enforced %}
         {{ get_assert_columns_equivalent(sql) }}
@@ -38,9 +38,8 @@
         create temporary table new_rows as {{ sql }};
         analyze new_rows;
     {% endcall %}
-    {{ adapter.commit() }}
+    {{ begin_next_transaction() }}
 
-    {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
     {%- set columns = adapter.get_columns_in_relation(api.Relation.create(identifier='new_rows')) -%}
     {% do prepare_store(store, columns) %}
     {% do replace_view(target_relation, versions_shown(store, columns, 'ops.audit_publication()')) %}
@@ -50,9 +49,8 @@
         {% do replace_view(published, versions_shown(store, columns, 'ops.visible_publication()')) %}
         {% do persist_docs(published, model) %}
     {% endif %}
-    {{ adapter.commit() }}
+    {{ begin_next_transaction() }}
 
-    {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
     {% call statement('main') %}
         {{ write_versions(store, columns, candidate | int) }}
     {% endcall %}
@@ -66,14 +64,20 @@
 {% endmaterialization %}
 
 
-{# The rows of a store that one publication shows. The filter must stay uncorrelated: a function per row is many times slower. #}
+{#
+  The rows of a store that one publication shows. The filter must stay uncorrelated: a function per row is many times
+  slower. Its first condition names no column, so it is tested once and before any row: a pin on what cannot be read is an
+  error even where no row would have been looked at.
+#}
 {% macro versions_shown(store, columns, publication) -%}
     select
         {%- for column in columns %}
         {{ adapter.quote(column.name) }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ store }}
-    where valid_from <= (select {{ publication }}) and valid_to > (select {{ publication }})
+    where
+        (select {{ publication }}) is not null
+        and valid_from <= (select {{ publication }}) and valid_to > (select {{ publication }})
 {%- endmacro %}
 
 
@@ -123,18 +127,21 @@
         {% endcall %}
         {% do create_indexes(store) %}
     {% endif %}
-    {% for column in columns if existing and column.name not in known %}
-        {% call statement('add_column') %}
+    {%- set added = columns | rejectattr('name', 'in', known) | list if existing else [] -%}
+    {% if added %}
+        {% call change_patiently() %}
             select ops.execute_patiently($statement$
                 alter table {{ store }}
+                {%- for column in added %}
                 add column {{ adapter.quote(column.name) }} {{ column.data_type }}
                 {%- if column.name in not_null %},
-                -- Rows of earlier publications never had it.
-                add check (valid_from < {{ var('candidate') | int }} or {{ adapter.quote(column.name) }} is not null)
-                {%- endif %}
+                -- Rows of earlier publications never had it, so there is nothing to look through.
+                add check (valid_from < {{ var('candidate') | int }} or {{ adapter.quote(column.name) }} is not null) not valid
+                {%- endif %}{{ ',' if not loop.last }}
+                {%- endfor %}
             $statement$)
         {% endcall %}
-    {% endfor %}
+    {% endif %}
 {% endmacro %}
 
 

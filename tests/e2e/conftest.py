@@ -59,7 +59,7 @@ class Stack:
             return fetch_all(connection, query)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """One stack for all tests, which leave what they have published."""
     home = Path(tempfile.mkdtemp(prefix="message-tracking-e2e-"))

@@ -122,6 +122,11 @@ class JudgedArchive:
             yield Pipeline(warehouse, replace(self.settings, warehouse_url=warehouse.url))
 
     @property
+    def original(self) -> Pipeline:
+        """The pipeline over the warehouse itself."""
+        return Pipeline(Warehouse(self.settings.warehouse_url), self.settings)
+
+    @property
     def landing(self) -> Landing:
         """The folder of its source."""
         return Landing(self.settings.home / "landing" / "campaign")

@@ -27,6 +27,9 @@ from message_tracking.warehouse import PIPELINE_ROLE, Warehouse, fetch_all
 THE_LAST_STEP_OF_A_LOAD = "select pg_advisory_lock(7246225001)"
 """Whatever is loaded gets its position under this lock, right before its commit."""
 
+WHAT_A_RUN_READS = "lock table raw.events in access exclusive mode"
+WHAT_A_BUILD_HOLDS = "select from ops.publication_state for update"
+
 PATIENCE_SECONDS = 120
 SINCE = r"since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 
@@ -122,7 +125,7 @@ def hold(warehouse) -> Iterator[Callable[..., Callable[[], None]]]:
 
         def hold(text: str, *values: Any) -> Callable[[], None]:
             session = sessions.enter_context(closing(warehouse.connect("holder")))
-            fetch_all(session, text, values)
+            session.cursor().execute(text, values)
             return session.close
 
         yield hold
@@ -140,18 +143,20 @@ def mistakes(landing, warehouse, query) -> Callable[[], list[str]]:
     return mistakes
 
 
-def test_runs_at_once(shell, landing, golden, query, mistakes):
+def test_runs_at_once(shell, landing, golden, query, hold, mistakes):
     case = golden("second-case")
     shutil.copytree(case / "exports", landing.folder / "exports")
     shutil.copytree(case / "logs" / "edge-a", landing.folder / "logs" / "edge-a")
     first = shell.start("run")
     wait_for(lambda: bool(query("select from ops.model_builds")), "the build")
+    let_go = hold(WHAT_A_RUN_READS)
     holder = f"message-tracking on {socket.gethostname()}, process {first.pid} has held candidate 1"
     for verb in ("run", "validate", "publish"):
         code, _, told = shell.run(verb)
         assert (code, verb) == (3, verb), told
         assert re.search(f"A build is going on: {re.escape(holder)} {SINCE}", told)
         assert "the candidate is free when that process ends" in told
+    let_go()
     shutil.copytree(case / "logs" / "edge-b", landing.folder / "logs" / "edge-b")
     assert shell.run("load")[0] == 0
 
@@ -170,17 +175,19 @@ def test_builds_and_publications_by_hand_at_once(
     pipeline.load()
     first = shell.start("build")
     wait_for(lambda: bool(query("select from ops.model_builds")), "the build")
+    let_go = hold(WHAT_A_BUILD_HOLDS)
     for verb in ("build", "validate"):
         code, _, told = shell.run(verb)
         assert (code, verb) == (3, verb), told
         assert re.search(rf"`build by hand` is held by message-tracking build \(server process \d+, {SINCE}\)", told)
+    let_go()
     code, _, told = shell.run("rollback")
     assert code == 3
     assert "`message-tracking abandon` gives it up at once" in told
     assert finish(first)[0] == 0
     assert shell.run("validate")[0] == 0
 
-    let_go = hold("select from ops.publication_state for update")
+    let_go = hold(WHAT_A_BUILD_HOLDS)
     publishing = [shell.start("publish") for _ in range(3)]
     wait_for_sessions("publish", 3)
     let_go()

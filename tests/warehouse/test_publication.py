@@ -63,11 +63,6 @@ def stored(connection):
     }
 
 
-def test_second_run_publishes_nothing(pipeline, described):
-    assert pipeline.run() is not None
-    assert pipeline.run() is None
-
-
 def test_later_feeds_give_what_one_feed_gives(pipeline, landing, connection, shown):
     landing.describe(deliveries=DELIVERIES[:1], messages=MESSAGES[:1])
     landing.write_log(FIRST)
@@ -101,14 +96,6 @@ def test_another_deliverys_click_moves_the_platform_average(pipeline, described,
     assert fetch_all(connection, own) == [(Decimal("0.5"),)]
 
 
-def test_a_pinned_session_builds_nothing(pipeline, described, connection):
-    pipeline.run()
-    with connection, connection.cursor() as cursor:
-        cursor.execute("set local message_tracking.publication = '1'")
-        with pytest.raises(psycopg2.errors.ObjectNotInPrerequisiteState, match="does not read the candidate"):
-            cursor.execute("select ops.hold_candidate(1)")
-
-
 def test_the_callers_pin_does_not_reach_dbt(pipeline, described, connection, monkeypatch):
     pipeline.run()
     monkeypatch.setenv("PGOPTIONS", "-c message_tracking.publication=1")
@@ -117,15 +104,24 @@ def test_the_callers_pin_does_not_reach_dbt(pipeline, described, connection, mon
     assert fetch_all(connection, "select count(*) from marts.tracking_events") == [(len(FIRST) + len(SECOND),)]
 
 
-def test_full_build_of_the_same_opens_no_row(pipeline, described, connection):
+def test_what_is_published_is_published_anew_only_where_that_is_asked_for(pipeline, described, connection):
     pipeline.run()
-    published = pipeline.publish(full=True)
-    changes = fetch_all(
-        connection,
-        "select sum(opened_count + closed_count) from ops.model_builds where publication_id = %s and model <> 'int_deliveries__touched'",
-        (published.publication_id,),
-    )
-    assert changes == [(0,)]
+    assert pipeline.lines[-1] == "Published 1 with 5 new events."
+    assert pipeline.run() is None
+    pipeline.publish(full=True)
+    # They are all events, and none of them is new.
+    assert pipeline.lines[-1] == "Published 2, computed anew from all 5 events."
+    changes = "select sum(opened_count + closed_count) from ops.model_builds where publication_id = 2 and model <> 'int_deliveries__touched'"
+    assert fetch_all(connection, changes) == [(0,)]
+
+
+def test_a_pinned_session_builds_nothing(pipeline, described, warehouse, connection):
+    pipeline.load()
+    open_candidate(warehouse, "test")
+    with connection, connection.cursor() as cursor:
+        cursor.execute("set local message_tracking.publication = '1'")
+        with pytest.raises(psycopg2.errors.ObjectNotInPrerequisiteState, match="does not read the candidate"):
+            cursor.execute("select ops.hold_candidate(1)")
 
 
 def test_red_candidate_is_undone_to_the_row(pipeline, described, connection):
@@ -145,44 +141,50 @@ def test_red_candidate_is_undone_to_the_row(pipeline, described, connection):
         """,
     )
     assert keys == [(50,)]
-    verdicts = fetch_all(connection, "select status, verdict from ops.publications order by publication_id")
-    assert [status for status, _ in verdicts] == ["published", "refused"]
+    verdicts = fetch_all(
+        connection, "select status, verdict, event_count from ops.publications order by publication_id"
+    )
+    assert [(status, count) for status, _, count in verdicts] == [("published", 5), ("refused", 50)]
     assert "links_belong_to_the_delivery" in verdicts[1][1]
 
 
-def test_rollback_shows_the_publication_before_and_the_next_run_goes_forward(
-    pipeline, described, connection, warehouse, shown
-):
-    first = pipeline.run()
+def test_earlier_publications_are_shown_again(pipeline, described, connection, connect_as, warehouse, shown):
+    first = pipeline.run().publication_id
     shown_first = shown()
     described.write_log([*FIRST, *SECOND])
-    second = pipeline.run()
+    second = pipeline.run().publication_id
     shown_second = shown()
     assert shown_second != shown_first
-    assert rollback(warehouse) == (second.publication_id, first.publication_id)
-    assert shown() == shown_first
-    third = pipeline.run()
-    assert third.publication_id > second.publication_id
-    assert shown() == shown_second
-    with pytest.raises(MessageTrackingError, match=f"Publication {second.publication_id} cannot be shown"):
-        rollback(warehouse, second.publication_id)
 
-
-def test_reader_may_pin_a_kept_publication(pipeline, described, connect_as):
-    first = pipeline.run()
-    described.write_log([*FIRST, *SECOND])
-    second = pipeline.run()
     reader = connect_as("bi_reader")
     count = "select count(*) from marts.tracking_events"
     assert fetch_all(reader, count) == [(7,)]
-    fetch_all(reader, "select set_config('message_tracking.publication', %s, false)", (str(first.publication_id),))
+    pin = "select set_config('message_tracking.publication', %s, false)"
+    fetch_all(reader, pin, (str(first),))
     assert fetch_all(reader, count) == [(5,)]
-    fetch_all(reader, "select set_config('message_tracking.publication', %s, false)", (str(second.publication_id + 1),))
+    fetch_all(reader, pin, (str(second + 1),))
     with pytest.raises(psycopg2.errors.InvalidParameterValue, match="cannot be read"):
         fetch_all(reader, count)
     reader.rollback()
 
+    with pytest.raises(MessageTrackingError, match=f"Publication {second} is already live"):
+        rollback(warehouse, second)
+    open_candidate(warehouse, "dead holder", full=True, lease=timedelta(0))
+    records = "select state::text from ops.publication_state as state union all select each::text from ops.publications as each"
+    before = sorted(fetch_all(connection, records))
+    assert rollback(warehouse, dry_run=True) == (second, first)
+    connection.rollback()
+    assert sorted(fetch_all(connection, records)) == before
+    assert rollback(warehouse) == (second, first)
+    assert shown() == shown_first
 
+    assert pipeline.run().publication_id > second
+    assert shown() == shown_second
+    with pytest.raises(MessageTrackingError, match=f"Publication {second} cannot be shown"):
+        rollback(warehouse, second)
+
+
+@pytest.mark.long
 def test_old_versions_go_when_no_kept_publication_needs_them(pipeline, described, connection):
     for counter in range(10, 16):
         described.write_log([line(counter, 101, 1000, 1001, counter)], name=f"0x{counter:016X}.log")
@@ -267,22 +269,6 @@ def test_a_full_build_is_no_going_on_with_another_one(pipeline, described, wareh
     assert open_candidate(warehouse, "holder", full=True) == full
 
 
-def test_a_dry_rollback_changes_nothing(pipeline, described, warehouse, connection):
-    first = pipeline.run()
-    described.write_log([*FIRST, *SECOND])
-    second = pipeline.run()
-    with pytest.raises(MessageTrackingError, match=f"Publication {second.publication_id} is already live"):
-        rollback(warehouse, second.publication_id)
-    open_candidate(warehouse, "dead holder", full=True, lease=timedelta(0))
-    records = "select state::text from ops.publication_state as state union all select each::text from ops.publications as each"
-    before = sorted(fetch_all(connection, records))
-    numbers = (second.publication_id, first.publication_id)
-    assert rollback(warehouse, dry_run=True) == numbers
-    connection.rollback()
-    assert sorted(fetch_all(connection, records)) == before
-    assert rollback(warehouse) == numbers
-
-
 def test_what_was_published_is_reported_so_although_old_versions_cannot_be_deleted_yet(
     pipeline, described, warehouse, connection
 ):
@@ -328,17 +314,3 @@ def test_a_build_whose_candidate_is_taken_says_so(pipeline, described, warehouse
 
     with pytest.raises(HeldError, match="Candidate 1 is no longer open"):
         publish_what_is_new(warehouse, pipeline.settings, report=take, detail=take)
-
-
-def test_a_full_build_does_not_call_all_events_new(pipeline, described, connection):
-    pipeline.run()
-    assert pipeline.lines[-1] == "Published 1 with 5 new events."
-    pipeline.publish(full=True)
-    assert pipeline.lines[-1] == "Published 2, computed anew from all 5 events."
-
-
-def test_a_refused_candidate_tells_how_many_events_it_took_in(pipeline, described, connection):
-    described.write_log([line(10 + n, 201, 1000, 2001, n) for n in range(50)])
-    with pytest.raises(RefusedError):
-        pipeline.run()
-    assert fetch_all(connection, "select status, event_count from ops.publications") == [("refused", 50)]

@@ -1,11 +1,18 @@
 """What the `versioned` materialization does when a model changes under the warehouse's feet."""
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 
+from message_tracking.building import build, run_dbt
 from message_tracking.errors import MessageTrackingError
+from message_tracking.pipeline import be_quiet
+from message_tracking.publication import open_candidate
 from message_tracking.warehouse import fetch_all
 
 
@@ -52,6 +59,71 @@ def test_a_new_column_is_computed_for_all_rows_and_keeps_dependent_views(
     with connection, connection.cursor() as cursor:
         cursor.execute("create view public.analysts_view as select delivery_id, click_count from marts.url_clicks")
         cursor.execute("grant select on public.analysts_view to bi_reader")
+    add_column(changed_project)
+    assert pipeline.publish().is_full
+    reader = connect_as("bi_reader")
+    assert fetch_all(reader, "select count(*) from marts.url_clicks where is_clicked is null") == [(0,)]
+    assert fetch_all(reader, "select count(*) > 0 from public.analysts_view") == [(True,)]
+    assert pipeline.publish() is None
+
+
+def test_a_new_column_waits_for_who_reads_and_nobody_for_it(
+    pipeline, landing, golden, changed_project, warehouse, connect_as
+):
+    """An analyst keeps a transaction open that has read a seed and holds the mart's view but not what is behind it."""
+    landing.copy(golden("second-case"))
+    pipeline.run()
+    add_column(changed_project)
+    analyst, reader = connect_as("tracking_analyst"), connect_as("bi_reader")
+    fetch_all(analyst, "select ops.make_analyst_schema()")
+    analyst.commit()
+    analyst.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ)
+    seed = "select * from staging.channels order by code"
+    channels = fetch_all(analyst, seed)
+    with analyst.cursor() as cursor:
+        cursor.execute("create view dev_tracking_analyst_login.clicks as select click_count from marts.url_clicks")
+    reader.autocommit = True
+    fetch_all(reader, "select set_config('lock_timeout', '5s', false)")
+    count = "select count(*) from marts.url_clicks"
+    before = fetch_all(reader, count)
+    with ThreadPoolExecutor() as threads, closing(warehouse.connect("test")) as observer, closing(analyst):
+        published = threads.submit(pipeline.publish)
+        observer.autocommit = True
+        waiting = "select from pg_locks where not granted and relation = 'marts.url_clicks'::regclass"
+        while not published.done() and not fetch_all(observer, waiting):
+            time.sleep(0.01)
+        assert not published.done()
+        assert fetch_all(reader, count) == before
+        assert fetch_all(analyst, seed) == channels
+        assert fetch_all(analyst, "select count(*) from dev_tracking_analyst_login.clicks") == before
+        analyst.commit()
+        assert published.result().is_full
+    assert fetch_all(reader, "select count(*) from marts.url_clicks where is_clicked is null") == [(0,)]
+
+
+def test_a_write_holds_its_candidate(pipeline, landing, golden, warehouse, connection):
+    """Nobody can open another candidate, and undo this one, between the check of the number and the end of the write."""
+    landing.copy(golden("second-case"))
+    pipeline.load()
+    candidate = open_candidate(warehouse, "test").publication_id
+    build(warehouse, pipeline.settings, candidate, be_quiet)
+    with ThreadPoolExecutor() as threads, closing(warehouse.connect("test")) as blocker:
+        blocker.cursor().execute("lock table mart_store.deliveries in row exclusive mode")
+        again = threads.submit(
+            run_dbt, warehouse, pipeline.settings, ["run", "--select", "deliveries"], candidate, be_quiet
+        )
+        waiting = "select pid from pg_locks where not granted and relation = 'mart_store.deliveries'::regclass"
+        while not again.done() and not (writers := fetch_all(connection, waiting)):
+            time.sleep(0.01)
+        assert not again.done()
+        held = "select count(*) > 0 from pg_locks where granted and pid = %s and relation = 'ops.publication_state'::regclass"
+        assert fetch_all(connection, held, writers[0]) == [(True,)]
+        blocker.rollback()
+        assert [result["status"] for result in again.result()] == ["success"]
+
+
+def add_column(changed_project):
+    """Let the mart url_clicks have one more column."""
     changed_project(
         "click_stream/url_clicks.sql",
         "    occurrence\nfrom counted",
@@ -62,11 +134,6 @@ def test_a_new_column_is_computed_for_all_rows_and_keeps_dependent_views(
         "      - name: rank\n",
         "      - {name: is_clicked, data_type: boolean, description: Whether anyone clicked.}\n      - name: rank\n",
     )
-    assert pipeline.publish().is_full
-    reader = connect_as("bi_reader")
-    assert fetch_all(reader, "select count(*) from marts.url_clicks where is_clicked is null") == [(0,)]
-    assert fetch_all(reader, "select count(*) > 0 from public.analysts_view") == [(True,)]
-    assert pipeline.publish() is None
 
 
 def test_a_changed_seed_changes_all_deliveries(pipeline, landing, golden, changed_project, connection):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import click
+import psycopg2
 
 from message_tracking import building, publication
 from message_tracking.building import Report
@@ -114,7 +115,15 @@ def abandon(force: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be shown.")
 def rollback(to: int | None, dry_run: bool) -> None:
     """Show an earlier publication again. The next run goes forward from it under a new number."""
-    was, now = publication.rollback(ready_warehouse(Settings.from_environment()), to, dry_run=dry_run)
+    warehouse = ready_warehouse(Settings.from_environment())
+    try:
+        was, now = publication.rollback(warehouse, to, dry_run=dry_run)
+    except psycopg2.OperationalError as error:
+        # Done twice, it would go back twice.
+        raise MessageTrackingError(
+            f"The connection was lost before the server had answered: {str(error).strip()}",
+            "It may have rolled back all the same: look at `message-tracking status` before you do it again.",
+        ) from error
     click.echo(f"{'Would roll' if dry_run else 'Rolled'} back from publication {was} to {now}.")
 
 

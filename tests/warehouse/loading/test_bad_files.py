@@ -34,21 +34,37 @@ sys.exit(exit_code)
 """Runs a program and prints its greatest memory, in MiB."""
 
 
+UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
+"""Lets root run a program that may read only what it has the rights to, as anybody else."""
+
+
 def line(counter, delivery=1):
     return f"50x{counter:016X}\t2026-01-05T10:00:00\t{counter:x}\t{delivery:x}\t1\t0\t\t\t\tMozilla/5.0\t203.0.113.9"
 
 
 @pytest.fixture
-def load(pipeline, warehouse):
-    """Run `message-tracking load`."""
+def environment(pipeline, warehouse):
+    """What tells the command line where everything is."""
+    return {
+        "MESSAGE_TRACKING_HOME": str(pipeline.settings.home),
+        "MESSAGE_TRACKING_WAREHOUSE": warehouse.url,
+        "MESSAGE_TRACKING_SOURCES": str(pipeline.settings.sources_file),
+    }
 
-    def run(*arguments):
-        environment = {
-            "MESSAGE_TRACKING_HOME": str(pipeline.settings.home),
-            "MESSAGE_TRACKING_WAREHOUSE": warehouse.url,
-            "MESSAGE_TRACKING_SOURCES": str(pipeline.settings.sources_file),
-        }
-        return CliRunner().invoke(main, ["load", *arguments], env=environment)
+
+@pytest.fixture
+def load(environment):
+    """Run `message-tracking load`."""
+    return lambda *arguments: CliRunner().invoke(main, ["load", *arguments], env=environment)
+
+
+@pytest.fixture
+def load_as_a_process(environment):
+    """Run `message-tracking load` by another program that is given its command."""
+
+    def run(*program):
+        command = [*program, str(Path(sys.executable).with_name("message-tracking")), "load"]
+        return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
 
     return run
 
@@ -145,6 +161,23 @@ def test_what_is_no_readable_file_is_refused_by_name_and_the_others_go_on(
         path.rmdir()
     else:
         path.unlink()
+    assert load().exit_code == 0
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_may_not_be_read_is_refused_by_name_and_the_others_go_on(landing, load, load_as_a_process, balance, place):
+    landing.write_log([line(1)], name=WHOLE)
+    path = landing.folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    path.chmod(0)
+    told = load_as_a_process(*(UNPRIVILEGED if os.geteuid() == 0 else ()))
+    assert told.returncode == 1, told.stderr
+    assert f"Refused: {path}" in told.stderr
+    assert "Permission denied" in told.stderr
+    assert "Traceback" not in told.stderr
+    assert balance() == (1, 1, 0, 0)
+    path.unlink()
     assert load().exit_code == 0
 
 
@@ -260,7 +293,7 @@ def test_names_that_are_no_utf8(landing, load, query):
 
 @pytest.mark.parametrize("mebibytes", [7, 100])
 def test_a_line_of_a_hundred_megabytes_costs_no_memory_beyond_the_limit(
-    landing, pipeline, warehouse, query, balance, mebibytes
+    landing, load_as_a_process, query, balance, mebibytes
 ):
     landing.write_log([line(1)], name=WHOLE)
     path = landing.write_log([line(2)], name=BAD)
@@ -268,13 +301,7 @@ def test_a_line_of_a_hundred_megabytes_costs_no_memory_beyond_the_limit(
         for _ in range(mebibytes):
             file.write(b"x" * (1 << 20))
         file.write(f"\n{line(3)}\n".encode())
-    program = [sys.executable, "-c", MEASURED, str(Path(sys.executable).with_name("message-tracking")), "load"]
-    environment = {
-        "MESSAGE_TRACKING_HOME": str(pipeline.settings.home),
-        "MESSAGE_TRACKING_WAREHOUSE": warehouse.url,
-        "MESSAGE_TRACKING_SOURCES": str(pipeline.settings.sources_file),
-    }
-    loaded = subprocess.run(program, env=os.environ | environment, capture_output=True, text=True, check=False)
+    loaded = load_as_a_process(sys.executable, "-c", MEASURED)
     peak = int(loaded.stdout.splitlines()[-1])
     assert peak <= 400
     if mebibytes > 8:
