@@ -14,6 +14,9 @@ from message_tracking.warehouse import Warehouse, fetch_all
 OF_CANDIDATE = "where publication_id = (select candidate_publication from ops.publication_state)"
 BUILT_MODELS = f"select count(*) from ops.model_builds {OF_CANDIDATE}"
 RECORDED_SUITE = f"select count(*) from ops.check_runs {OF_CANDIDATE} and suite = %s"
+PATIENCE = 1800
+"""Where dbt was killed each model starts a dbt of its own."""
+
 LAST_SUITE = max(path.stem for path in (PROJECT / "expectations").glob("[!_]*.py"))
 
 
@@ -71,7 +74,7 @@ class TaskKiller:
 
 
 def _wait(condition: Callable[[], Any], what: str) -> Any:
-    until = time.monotonic() + 300
+    until = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < until, f"never saw {what}"
         time.sleep(0.02)

@@ -112,6 +112,7 @@ def test_two_feeds_give_what_one_gives_although_tasks_are_killed(stack, golden, 
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_models_build_themselves_where_dbt_was_killed(stack, golden, read_marts, one_feed):
     shutil.copytree(golden, stack.landing, dirs_exist_ok=True)
     runs = ingest_and_publish_through_kills(stack, build=True)
