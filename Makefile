@@ -63,7 +63,7 @@ lock: setup ## Write the requirements*.txt anew from the requirements*.in
 setup: $(VENV)/.installed ## Make the environment that runs the product
 setup-dev: $(VENV)/.installed-dev ## Make the environment that also tests and lints it
 
-$(VENV)/.installed: requirements-setup.txt requirements.txt pyproject.toml
+$(VENV)/.installed: requirements-setup.txt requirements.txt pyproject.toml setup.py $(wildcard src/message_tracking/native/*.c)
 	@echo "Setting up $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt

@@ -19,6 +19,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from message_tracking.embedded import DATABASE, SUPERUSER, EmbeddedServer
 from message_tracking.migrating import login_name, migrate
+from message_tracking.parsing import reading, tracking_log
 from message_tracking.settings import PROJECT, Settings
 from message_tracking.warehouse import PIPELINE_ROLE, Warehouse
 
@@ -177,3 +178,9 @@ def execute(url: str, *statements: str | sql.Composable) -> None:
         with connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
+
+
+def reject_long_ids(patch: pytest.MonkeyPatch) -> None:
+    """Judge log lines by the grammar alone, with a wrong rule: ids of eight digits are rejected."""
+    patch.setattr(reading, "_clock_range", lambda *_, **__: (1, 0))
+    patch.setattr(tracking_log, "_ID", r"^[0-9A-Fa-f]{1,7}$")

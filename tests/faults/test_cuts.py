@@ -9,7 +9,7 @@ from itertools import count
 import psycopg2
 import pytest
 from click.testing import CliRunner
-from tests.conftest import new_database
+from tests.conftest import new_database, reject_long_ids
 from tests.faults.cutting import ANSWER, STATEMENT, Wire
 from tests.faults.survival import CASE, COMPARED
 from tests.warehouse.archive import judged_archive, log_lines
@@ -22,7 +22,6 @@ from message_tracking.loading.delivery_data import load_delivery_data
 from message_tracking.loading.ledger import register_source
 from message_tracking.loading.replaying import replay_rejected_lines
 from message_tracking.loading.tracking_logs import load_tracking_logs
-from message_tracking.parsing import tracking_log
 from message_tracking.pipeline import be_quiet
 from message_tracking.publication import (
     abandon_open,
@@ -83,7 +82,7 @@ def roll_back(pipeline):
 def load_strictly(pipeline):
     """Load while ids of eight digits are rejected."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking_log, "_ID", r"^[0-9A-Fa-f]{1,7}$")
+        reject_long_ids(patch)
         load_logs(pipeline)
 
 

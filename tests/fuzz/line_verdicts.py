@@ -1,8 +1,11 @@
-"""Tracking-log files of mutated lines: what the parser makes of them, held against the oracle's verdict on each line."""
+"""Tracking-log files of mutated lines: what is made of them, held against the oracle's verdict on each line.
+
+Every line is judged twice: by the grammar alone, and as a load reads it, which looks at plain lines in another way.
+"""
 
 import gzip
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -14,7 +17,9 @@ from tests.fuzz.mutating import Mutations
 from tests.oracle.lines import Accepted, Rejected, judge
 
 from message_tracking.loading.log_files import Pull, read_blocks
-from message_tracking.parsing.tracking_log import parse_block
+from message_tracking.parsing.log_events import NUMBERS, POSTGRES_EPOCH_US, TEXTS, LogEvents
+from message_tracking.parsing.reading import read_block
+from message_tracking.parsing.tracking_log import ACCEPTED_SCHEMA, parse_block
 
 CORPUS = Path(__file__).with_name("corpus") / "lines.log"
 """Lines of the sample and the golden data, those that the spec names, every boundary, and what once was misjudged."""
@@ -31,6 +36,9 @@ _ZONES = [
     "Asia/Kolkata",
 ]
 _LINES_OF_A_FILE = (30, 10_000, 10_000)
+
+
+Judged = Callable[[bytes, str], tuple[int, pl.DataFrame, pl.DataFrame]]
 
 
 class Verdicts(NamedTuple):
@@ -76,9 +84,11 @@ def judge_file(content: bytes, folder: Path, chance: Random) -> Counter[str]:
         # Behind the last line feed is nothing, or in a plain file a line that waits for its end.
         lines.pop()
     expected = _expected(lines, ZoneInfo(zone))
-    found = _found(pull, len(content) // chance.choice((1, 2, 3, 5, 20)) + 1, zone)
-    if found != expected:
-        raise DisagreementError(_difference(lines, expected, found, zone))
+    block_size = len(content) // chance.choice((1, 2, 3, 5, 20)) + 1
+    for judged in (judged_by_grammar, judged_in_load):
+        found = _found(pull, block_size, zone, judged)
+        if found != expected:
+            raise DisagreementError(f"{judged.__name__}, {_difference(lines, expected, found, zone)}")
     return Counter(reason for *_, reason, _, _ in expected.rejected) + Counter({"": len(expected.accepted)})
 
 
@@ -95,17 +105,51 @@ def _expected(lines: list[bytes], zone: ZoneInfo) -> Verdicts:
     return verdicts
 
 
-def _found(pull: Pull, block_size: int, zone: str) -> Verdicts:
+def judged_by_grammar(data: bytes, zone: str) -> tuple[int, pl.DataFrame, pl.DataFrame]:
+    """Judge a block by the grammar alone: its number of lines, those accepted and those rejected."""
+    parsed = parse_block(data, time_zone=zone, loaded_at=LOADED_AT)
+    return parsed.line_count, parsed.accepted, parsed.rejected
+
+
+def judged_in_load(data: bytes, zone: str) -> tuple[int, pl.DataFrame, pl.DataFrame]:
+    """Judge a block as a load does."""
+    read = read_block(data, time_zone=zone, loaded_at=LOADED_AT)
+    return read.line_count, accepted_frame(read.events), read.rejected
+
+
+def accepted_frame(events: LogEvents) -> pl.DataFrame:
+    """Events as a frame of ACCEPTED_SCHEMA."""
+    texts = {
+        name: [
+            None if start < 0 else bytes(events.buffer[start:end]).decode()
+            for start, end in events.texts[:, column].tolist()
+        ]
+        for column, name in enumerate(TEXTS)
+    }
+    numbers = {name: events.numbers[:, column] for column, name in enumerate(NUMBERS)}
+    occurred_at = pl.Series(events.occurred_at + POSTGRES_EPOCH_US).cast(pl.Datetime("us", "UTC"))
+    columns = {
+        "line": events.line,
+        "prefix": [chr(code) for code in events.prefix],
+        "has_replaced_bytes": events.has_replaced_bytes,
+        **texts,
+        **numbers,
+        "occurred_at": occurred_at,
+    }
+    return pl.DataFrame({name: columns[name] for name in ACCEPTED_SCHEMA}, schema=ACCEPTED_SCHEMA)
+
+
+def _found(pull: Pull, block_size: int, zone: str, judged: Judged) -> Verdicts:
     verdicts = Verdicts([], [])
     lines_before = 0
     for block in read_blocks(pull, block_size):
-        parsed = parse_block(block.data, time_zone=zone, loaded_at=LOADED_AT)
+        line_count, accepted, rejected = judged(block.data, zone)
         number = pl.col("line").cast(pl.Int64) + lines_before
         occurred_at = pl.col("occurred_at").dt.replace_time_zone(None)
-        verdicts.accepted.extend(parsed.accepted.with_columns(occurred_at).select(number, *Accepted._fields).rows())
+        verdicts.accepted.extend(accepted.with_columns(occurred_at).select(number, *Accepted._fields).rows())
         offset = pl.col("byte_offset") + block.offset
-        verdicts.rejected.extend(parsed.rejected.select(number, offset, "raw_line", *Rejected._fields).rows())
-        lines_before += parsed.line_count
+        verdicts.rejected.extend(rejected.select(number, offset, "raw_line", *Rejected._fields).rows())
+        lines_before += line_count
     return verdicts
 
 

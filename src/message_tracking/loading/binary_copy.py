@@ -1,6 +1,6 @@
 """Rows for `COPY … (format binary)`, laid out column by column: the server parses no text, which is half its work."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -15,7 +15,6 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the class is sp
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 _NULL_LENGTH = -1
-_POSTGRES_EPOCH_US = 946_684_800_000_000
 
 
 class FixedColumn:
@@ -28,22 +27,21 @@ class FixedColumn:
         self.binary_type = binary_type
 
 
-def instants(values: pl.Series) -> pl.Series:
-    """Turn UTC datetimes into microseconds since 2000-01-01, the form of a timestamptz."""
-    return values.dt.epoch("us") - _POSTGRES_EPOCH_US
-
-
 def copy_rows(
     cursor: Cursor, table: tuple[str, str], row_count: int, fixed: Sequence[FixedColumn], variable: pl.DataFrame
 ) -> None:
     """Append rows to a table: first the fixed columns, then the String or Binary columns of `variable`."""
     if not row_count:
         return
-    columns = [column.name for column in fixed] + variable.columns
+    rows = encode_rows(row_count, fixed, variable)
+    copy_encoded(cursor, table, [column.name for column in fixed] + variable.columns, rows)
+
+
+def copy_encoded(cursor: Cursor, table: tuple[str, str], columns: Iterable[str], rows: Any) -> None:
+    """Append rows that are laid out in a buffer already, with these columns in this order."""
     statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
         sql.Identifier(*table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    rows = encode_rows(row_count, fixed, variable)
     cursor.copy_expert(statement, BytesIO(b"".join([HEADER, rows, TRAILER])), size=1 << 18)
 
 

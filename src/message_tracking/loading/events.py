@@ -1,14 +1,15 @@
 """Accepted lines into raw.events, each id once, within an open transaction (design §6)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from message_tracking.loading.binary_copy import FixedColumn, copy_rows, instants
+from message_tracking.loading.binary_copy import copy_encoded
 from message_tracking.loading.id_ranges import (
     IdsByPrefix,
     IdSet,
@@ -22,8 +23,19 @@ from message_tracking.loading.id_ranges import (
 from message_tracking.loading.ledger import FileKey, PullRecord
 from message_tracking.loading.partitions import MonthlyPartitions
 from message_tracking.loading.user_agents import UserAgentIds
+from message_tracking.native import event_rows
+from message_tracking.parsing.log_events import NUMBERS, POSTGRES_EPOCH, TEXTS, LogEvents
 
-_TEXTS = ("field_6", "requester_uuid", "requester_type", "parameters", "client_ip", "field_12")
+_COLUMNS = (
+    *NUMBERS,
+    "load_id",
+    "user_agent_id",
+    "source_id",
+    "prefix",
+    "has_replaced_bytes",
+    *(name for name in TEXTS if name != "user_agent"),
+)
+"""As `event_rows` lays them out."""
 
 
 @dataclass(frozen=True)
@@ -52,27 +64,30 @@ class EventWriter:
         self.added = IdsByPrefix()
         self.other = IdsByPrefix()
 
-    def take(self, accepted: pl.DataFrame) -> pl.Series:
-        """Copy the events that are new and count all; returns which rows were new."""
+    def take(self, accepted: LogEvents) -> None:
+        """Copy the events that are new and count all."""
         is_new = self._is_new(accepted)
-        events, doubled = accepted.filter(is_new), accepted.filter(~is_new)
+        events, doubled = (
+            (accepted, accepted.take(~is_new)) if is_new.all() else (accepted.take(is_new), accepted.take(~is_new))
+        )
         self._copy(events)
-        self.added.add(events.select("prefix", "counter"))
-        self.other.add(doubled.select("prefix", "counter"))
-        for prefix, counters in by_prefix(events.select("prefix", "counter")):
+        self.added.add(events.prefix, events.counter)
+        self.other.add(doubled.prefix, doubled.counter)
+        for prefix, counters in by_prefix(events.prefix, events.counter):
             self.known[prefix] |= IdSet.of_counters(counters)
         record = self.record
-        record.accepted_count += events.height
-        record.already_loaded_count += doubled.height
-        record.replaced_byte_line_count += int(events["has_replaced_bytes"].sum())
-        newest = events["occurred_at"].max()
-        if isinstance(newest, datetime) and (record.newest_event_at is None or newest > record.newest_event_at):
-            record.newest_event_at = newest
-        return is_new
+        record.accepted_count += len(events)
+        record.already_loaded_count += len(doubled)
+        record.replaced_byte_line_count += int(events.has_replaced_bytes.sum())
+        if len(events):
+            newest = POSTGRES_EPOCH + timedelta(microseconds=int(events.occurred_at.max()))
+            record.newest_event_at = max(record.newest_event_at or newest, newest)
 
     def note_rejected(self, rejected: pl.DataFrame) -> None:
         """Note the ids of rejected lines that could be read: they are no gaps."""
-        self.other.add(rejected.select("prefix", "counter"))
+        ids = rejected.select("prefix", "counter").drop_nulls()
+        prefix = ids["prefix"].cast(pl.Binary).bin.get(0).to_numpy().astype(np.uint8)
+        self.other.add(prefix, ids["counter"].to_numpy())
 
     def enter_ids(self) -> None:
         """Enter the ids into the ledger, and take back what another load has committed meanwhile."""
@@ -84,28 +99,28 @@ class EventWriter:
             self.record.already_loaded_count += doubled
             add_ids(self.cursor, self.file, prefix, added, self.other.sets.get(prefix, IdSet()))
 
-    def _is_new(self, accepted: pl.DataFrame) -> pl.Series:
+    def _is_new(self, accepted: LogEvents) -> NDArray[np.bool_]:
         """Mark the events that neither this pull nor any other of the source has brought before."""
-        is_known = np.zeros(accepted.height, dtype=bool)
-        prefixes = accepted["prefix"]
-        for prefix, counters in by_prefix(accepted.select("prefix", "counter")):
+        is_new = first_of_each(accepted.prefix, accepted.counter)
+        for prefix, counters in by_prefix(accepted.prefix, accepted.counter):
             if prefix not in self.known:
                 self.known[prefix] = read_loaded_ids(self.cursor, self.file.source_id, prefix)
-            is_known[(prefixes == prefix).to_numpy()] = self.known[prefix].contains(counters)
-        return first_of_each(accepted) & ~pl.Series(is_known, dtype=pl.Boolean)
+            is_new[accepted.prefix == ord(prefix)] &= ~self.known[prefix].contains(counters)
+        return is_new
 
-    def _copy(self, events: pl.DataFrame) -> None:
+    def _copy(self, events: LogEvents) -> None:
         """Append events to raw.events."""
-        if events.is_empty():
+        if not len(events):
             return
-        self.catalog.partitions.ensure(events["occurred_at"])
-        fixed = [
-            FixedColumn("occurred_at", instants(events["occurred_at"]), ">i8"),
-            *(FixedColumn(name, events[name], ">i8") for name in ("counter", "message_id", "delivery_id", "url_id")),
-            FixedColumn("load_id", self.load_id, ">i8"),
-            FixedColumn("user_agent_id", self.catalog.user_agents.of(events["user_agent"]), ">i4"),
-            FixedColumn("source_id", self.file.source_id, ">i2"),
-            FixedColumn("prefix", events["prefix"].cast(pl.Binary).bin.get(0), ">u1"),
-            FixedColumn("has_replaced_bytes", events["has_replaced_bytes"], "?"),
-        ]
-        copy_rows(self.cursor, ("raw", "events"), events.height, fixed, events.select(_TEXTS))
+        self.catalog.partitions.ensure(events.occurred_at)
+        rows = event_rows(
+            events.buffer,
+            events.prefix,
+            events.numbers,
+            events.texts,
+            events.has_replaced_bytes,
+            self.catalog.user_agents.of(events),
+            self.load_id,
+            self.file.source_id,
+        )
+        copy_encoded(self.cursor, ("raw", "events"), _COLUMNS, rows)

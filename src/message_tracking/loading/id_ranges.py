@@ -1,20 +1,19 @@
 """Sets of 64-bit counters kept as ranges: ids run consecutively, so a million of them is one range (spec §2.5)."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the class is spelled so there)
 
 from message_tracking.loading.ledger import FileKey
 
 MAX_COUNTER = (1 << 63) - 1
-_Counters = NDArray[np.int64]
+Counters = NDArray[np.int64]
+Prefixes = NDArray[np.uint8]
 
 
-def _nothing() -> _Counters:
+def _nothing() -> Counters:
     return np.empty(0, dtype=np.int64)
 
 
@@ -22,11 +21,11 @@ def _nothing() -> _Counters:
 class IdSet:
     """Disjoint ranges in ascending order, both ends included."""
 
-    first: _Counters = field(default_factory=_nothing)
-    last: _Counters = field(default_factory=_nothing)
+    first: Counters = field(default_factory=_nothing)
+    last: Counters = field(default_factory=_nothing)
 
     @classmethod
-    def of_ranges(cls, first: _Counters, last: _Counters) -> "IdSet":
+    def of_ranges(cls, first: Counters, last: Counters) -> "IdSet":
         """Build a set from ranges in any order that may overlap."""
         if not len(first):
             return cls()
@@ -37,7 +36,7 @@ class IdSet:
         return cls(first[begins], reach[ends])
 
     @classmethod
-    def of_counters(cls, counters: _Counters) -> "IdSet":
+    def of_counters(cls, counters: Counters) -> "IdSet":
         """Build a set from counters in any order."""
         return cls.of_ranges(counters, counters)
 
@@ -49,7 +48,7 @@ class IdSet:
         """Return the number of ranges."""
         return len(self.first)
 
-    def contains(self, counters: _Counters) -> NDArray[np.bool_]:
+    def contains(self, counters: Counters) -> NDArray[np.bool_]:
         """Say of each counter whether it is in the set."""
         if not len(self):
             return np.zeros(len(counters), dtype=bool)
@@ -69,25 +68,29 @@ class IdsByPrefix:
     def __init__(self) -> None:
         self.sets: dict[str, IdSet] = {}
 
-    def add(self, ids: pl.DataFrame) -> None:
-        """Add ids given as columns prefix and counter; those that could not be read are null and left out."""
-        for prefix, counters in by_prefix(ids.drop_nulls()):
-            self.sets[prefix] = self.sets.get(prefix, IdSet()) | IdSet.of_counters(counters)
+    def add(self, prefixes: Prefixes, counters: Counters) -> None:
+        """Add ids, given as codes of prefix characters and counters."""
+        for prefix, those in by_prefix(prefixes, counters):
+            self.sets[prefix] = self.sets.get(prefix, IdSet()) | IdSet.of_counters(those)
 
 
-def by_prefix(ids: pl.DataFrame) -> Iterable[tuple[str, _Counters]]:
-    """Split columns prefix and counter by prefix, of which there are at most 62."""
-    prefixes = ids["prefix"].unique().to_list()
-    if len(prefixes) == 1:
-        return [(prefixes[0], ids["counter"].to_numpy())]
-    return [(prefix, ids.filter(pl.col("prefix") == prefix)["counter"].to_numpy()) for prefix in sorted(prefixes)]
+def by_prefix(prefixes: Prefixes, counters: Counters) -> list[tuple[str, Counters]]:
+    """Split counters by prefix character, of which there are at most 62."""
+    if len(prefixes) and (prefixes == prefixes[0]).all():
+        return [(chr(prefixes[0]), counters)]
+    return [(chr(prefix), counters[prefixes == prefix]) for prefix in np.unique(prefixes)]
 
 
-def first_of_each(ids: pl.DataFrame) -> pl.Series:
+def first_of_each(prefixes: Prefixes, counters: Counters) -> NDArray[np.bool_]:
     """Mark the first row of each (prefix, counter)."""
-    if ids["prefix"].n_unique() <= 1 and bool((np.diff(ids["counter"].to_numpy()) > 0).all()):
-        return pl.repeat(value=True, n=ids.height, dtype=pl.Boolean, eager=True)
-    return ids.select(pl.struct("prefix", "counter").is_first_distinct()).to_series()
+    is_first = np.zeros(len(counters), dtype=bool)
+    for prefix, those in by_prefix(prefixes, counters):
+        is_of_prefix = prefixes == ord(prefix)
+        if (those[1:] > those[:-1]).all():
+            is_first[is_of_prefix] = True
+        else:
+            is_first[np.flatnonzero(is_of_prefix)[np.unique(those, return_index=True)[1]]] = True
+    return is_first
 
 
 def read_loaded_ids(cursor: Cursor, source_id: int, prefix: str) -> IdSet:

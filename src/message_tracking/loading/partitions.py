@@ -1,10 +1,15 @@
 """Monthly partitions of raw.events, made when the first event of a month arrives."""
 
-from datetime import date
+from datetime import date, timedelta
 
-import polars as pl
+import numpy as np
+from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
+
+from message_tracking.parsing.log_events import POSTGRES_EPOCH
+
+_MICROSECONDS_OF_A_DAY = 86_400_000_000
 
 
 class MonthlyPartitions:
@@ -14,9 +19,13 @@ class MonthlyPartitions:
         self._connection = connection
         self._known: set[date] = set()
 
-    def ensure(self, occurred_at: pl.Series) -> None:
-        """Make sure that each event's month has its partition `raw.events_YYYY_MM`."""
-        months = set(occurred_at.dt.date().dt.month_start().unique().to_list())
+    def ensure(self, occurred_at: NDArray[np.int64]) -> None:
+        """Make sure that each event's month has its partition `raw.events_YYYY_MM`.
+
+        Instants are microseconds since 2000-01-01 UTC.
+        """
+        days = np.unique(occurred_at // _MICROSECONDS_OF_A_DAY)
+        months = {(POSTGRES_EPOCH + timedelta(days=day)).date().replace(day=1) for day in days.tolist()}
         for month in sorted(months - self._known):
             with self._connection, self._connection.cursor() as cursor:
                 # Loads that meet a new month at once take turns.

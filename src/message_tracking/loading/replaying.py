@@ -20,7 +20,8 @@ from message_tracking.loading.events import Catalog, EventWriter
 from message_tracking.loading.ledger import FileKey, PullRecord
 from message_tracking.loading.log_files import BLOCK_SIZE
 from message_tracking.loading.summary import LoadSummary
-from message_tracking.parsing.tracking_log import parse_block
+from message_tracking.parsing.log_events import LogEvents
+from message_tracking.parsing.reading import read_block
 from message_tracking.sources import Source
 from message_tracking.warehouse import Warehouse, fetch_all
 
@@ -133,20 +134,20 @@ class _ServerReplay:
         writer = None
         self.summary.files += 1
         for line_ids, data in self._blocks(cursor, file):
-            parsed = parse_block(data, time_zone=self.source.time_zone, loaded_at=self.judged_at)
-            accepted, rejected = parsed.accepted, parsed.rejected
-            self.summary.line_count += parsed.line_count
+            lines = read_block(data, time_zone=self.source.time_zone, loaded_at=self.judged_at)
+            accepted, rejected = lines.events, lines.rejected
+            self.summary.line_count += lines.line_count
             self.summary.rejected += rejected.height
             for reason, count in rejected["reason"].value_counts().iter_rows():
                 self.summary.reject_reasons[reason] += count
             if self.dry_run:
-                self.summary.accepted += accepted.height
+                self.summary.accepted += len(accepted)
             else:
                 _rename_reasons(cursor, line_ids.gather(rejected["line"]), rejected["reason"])
-                if accepted.height:
+                if len(accepted):
                     writer = writer or _open_writer(cursor, self.catalog, file)
-                    _take(cursor, writer, line_ids.gather(accepted["line"]), accepted)
-            self.progress(len(data) - parsed.line_count)
+                    _take(cursor, writer, line_ids.gather(accepted.line), accepted)
+            self.progress(len(data) - lines.line_count)
         if writer is not None:
             writer.enter_ids()
             ledger.finish_pull(cursor, writer.load_id, writer.record)
@@ -201,10 +202,10 @@ def _open_writer(cursor: Cursor, catalog: Catalog, file: FileKey) -> EventWriter
     return EventWriter(cursor, catalog, file, ledger.open_pull(cursor, file), record)
 
 
-def _take(cursor: Cursor, writer: EventWriter, line_ids: pl.Series, accepted: pl.DataFrame) -> None:
+def _take(cursor: Cursor, writer: EventWriter, line_ids: pl.Series, accepted: LogEvents) -> None:
     """Load lines that are accepted now, and note so beside them."""
     writer.take(accepted)
-    writer.record.rejected_count -= accepted.height
+    writer.record.rejected_count -= len(accepted)
     cursor.execute(
         "update raw.rejected_lines set replayed_by_load_id = %s where rejected_line_id = any(%s)",
         (writer.load_id, line_ids.to_list()),

@@ -32,7 +32,7 @@ from message_tracking.loading.log_files import (
     unreadable,
 )
 from message_tracking.loading.summary import FailedFile, LoadSummary
-from message_tracking.parsing.tracking_log import ParsedBlock, parse_block
+from message_tracking.parsing.reading import ReadBlock, read_block
 from message_tracking.sources import Source
 from message_tracking.warehouse import Warehouse
 
@@ -166,16 +166,16 @@ class _ServerLoad:
             record.to_offset = pull.size if pull.is_gzip else record.to_offset
             pulled.finish()
 
-    def _parsed_blocks(self, pull: Pull) -> Generator[tuple[Block, ParsedBlock]]:
+    def _parsed_blocks(self, pull: Pull) -> Generator[tuple[Block, ReadBlock]]:
         """Judge blocks in a thread of its own, one ahead of the copying."""
         blocks = read_blocks(pull, self.block_size)
         loaded_at = datetime.now(UTC)
 
-        def following() -> tuple[Block, ParsedBlock] | None:
+        def following() -> tuple[Block, ReadBlock] | None:
             block = next(blocks, None)
             if block is None:
                 return None
-            return block, parse_block(block.data, time_zone=self.source.time_zone, loaded_at=loaded_at)
+            return block, read_block(block.data, time_zone=self.source.time_zone, loaded_at=loaded_at)
 
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="parse") as pool:
             upcoming = pool.submit(following)
@@ -197,15 +197,15 @@ class _FilePull:
         self.events = EventWriter(cursor, load.catalog, file, self.load_id, record)
         self.reasons: dict[str, int] = {}
 
-    def take(self, block: Block, parsed: ParsedBlock) -> None:
+    def take(self, block: Block, lines: ReadBlock) -> None:
         """Copy a block's new events and its rejected lines."""
         first_line = self.pull.lines_before + self.record.line_count + 1
-        self.events.take(parsed.accepted)
-        self.events.note_rejected(parsed.rejected)
-        self._copy_rejected(parsed.rejected, first_line, block.offset)
-        self.record.line_count += parsed.line_count
-        self.record.rejected_count += parsed.rejected.height
-        for reason, count in parsed.rejected["reason"].value_counts().iter_rows():
+        self.events.take(lines.events)
+        self.events.note_rejected(lines.rejected)
+        self._copy_rejected(lines.rejected, first_line, block.offset)
+        self.record.line_count += lines.line_count
+        self.record.rejected_count += lines.rejected.height
+        for reason, count in lines.rejected["reason"].value_counts().iter_rows():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
 
     def finish(self) -> None:

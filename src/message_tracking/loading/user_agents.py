@@ -2,14 +2,17 @@
 
 from hashlib import sha256
 
-import polars as pl
+import numpy as np
+from numpy.typing import NDArray
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from psycopg2.extras import execute_values
 from ua_parser import parse
 
+from message_tracking.native import number_user_agents
+from message_tracking.parsing.log_events import TEXTS, LogEvents
+
 _REMEMBERED = 100_000
-_SCHEMA = pl.Schema({"user_agent": pl.String(), "user_agent_id": pl.Int32()})
 
 
 class UserAgentIds:
@@ -17,41 +20,40 @@ class UserAgentIds:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._known = _SCHEMA.to_frame()
+        self._known: dict[bytes, int] = {}
 
-    def of(self, user_agents: pl.Series) -> pl.Series:
-        """Return the ids of a column of texts, row by row."""
-        texts = user_agents.alias("user_agent").to_frame()
-        unknown = texts.unique().join(self._known, on="user_agent", how="anti").to_series().to_list()
+    def of(self, events: LogEvents) -> NDArray[np.int32]:
+        """Return the ids of the events' user agents, row by row."""
+        numbers, first_rows = number_user_agents(events.buffer, events.texts)
+        data = events.buffer.data
+        places = events.texts[first_rows, TEXTS.index("user_agent")].tolist()
+        texts = [bytes(data[start:end]) for start, end in places]
+        unknown = [text for text in texts if text not in self._known]
         if unknown:
-            # Memory stays bounded even where every line has a user agent of its own.
-            kept = (
-                self._known
-                if self._known.height < _REMEMBERED
-                else self._known.join(texts, on="user_agent", how="semi")
-            )
-            self._known = pl.concat([kept, self._stored(unknown)])
-        return texts.join(self._known, on="user_agent", how="left", maintain_order="left")["user_agent_id"]
+            if len(self._known) > _REMEMBERED:
+                # Memory stays bounded even where every line has a user agent of its own.
+                self._known = {text: self._known[text] for text in texts if text in self._known}
+            self._known |= self._stored(unknown)
+        return np.array([self._known[text] for text in texts], dtype=np.int32)[numbers]
 
-    def _stored(self, texts: list[str]) -> pl.DataFrame:
-        """Columns user_agent and user_agent_id of distinct texts, inserting those that nobody has seen yet."""
-        by_digest = {sha256(text.encode()).digest(): text for text in texts}
+    def _stored(self, texts: list[bytes]) -> dict[bytes, int]:
+        """Ids of distinct texts, inserting those that nobody has seen yet."""
+        by_digest = {sha256(text).digest(): text for text in texts}
         with self._connection, self._connection.cursor() as cursor:
             ids = dict(self._find(cursor, list(by_digest)))
             missing = sorted(digest for digest in by_digest if digest not in ids)
             if missing:
+                decoded = {digest: by_digest[digest].decode() for digest in missing}
                 # In one order everywhere, so that two loads never wait for each other's rows.
                 execute_values(
                     cursor,
                     "insert into raw.user_agents (digest, user_agent, browser, browser_version, operating_system, "
                     "operating_system_version, device) values %s on conflict (digest) do nothing",
-                    [(digest, by_digest[digest], *parsed_user_agent(by_digest[digest])) for digest in missing],
+                    [(digest, text, *parsed_user_agent(text)) for digest, text in decoded.items()],
                     page_size=1000,
                 )
                 ids |= dict(self._find(cursor, missing))
-        return pl.DataFrame(
-            {"user_agent": list(by_digest.values()), "user_agent_id": [ids[d] for d in by_digest]}, _SCHEMA
-        )
+        return {text: ids[digest] for digest, text in by_digest.items()}
 
     @staticmethod
     def _find(cursor: Cursor, digests: list[bytes]) -> list[tuple[bytes, int]]:

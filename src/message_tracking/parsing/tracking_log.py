@@ -80,6 +80,8 @@ _LOG_ID = r"^[0-9A-Za-z]0x[0-9A-Fa-f]{16}$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?$"
 _ID = r"^[0-9A-Fa-f]{1,8}$"
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LONGEST_AHEAD = timedelta(days=1)
+"""How long after the load a line may say that it was written: clocks differ."""
 _LINE_FEED, _CARRIAGE_RETURN, _TAB = 10, 13, 9
 _FIELDS = 12
 
@@ -232,7 +234,7 @@ def _check_strictly(lines: _Lines, rows: NDArray[np.int64], time_zone: str, load
         "log_id_range": pl.col("f1").str.contains("^..x[0-7]"),
         "date_form": date.str.contains(_DATE),
         "date_calendar": occurred_at.is_not_null(),
-        "date_range": occurred_at.is_between(_EARLIEST, loaded_at.astimezone(UTC) + timedelta(days=1)),
+        "date_range": occurred_at.is_between(_EARLIEST, loaded_at.astimezone(UTC) + LONGEST_AHEAD),
         "message_id_length": pl.col("f3").str.contains(_ID),
         "delivery_id_length": pl.col("f4").str.contains(_ID),
         "url_id_length": pl.col("f5").str.contains(_ID),
@@ -265,10 +267,10 @@ def _occurred_at(dates: pl.Series, time_zone: str) -> pl.Series:
     fraction = pl.col("date").str.slice(20, 6)
     microseconds = fraction.str.pad_end(6, "0").str.to_integer(strict=False, dtype=pl.Int64).fill_null(0)
     local = clock + pl.duration(microseconds=microseconds)
-    return dates.alias("date").to_frame().select(_to_utc(local, time_zone)).to_series()
+    return dates.alias("date").to_frame().select(to_utc(local, time_zone)).to_series()
 
 
-def _to_utc(local: pl.Expr, time_zone: str) -> pl.Expr:
+def to_utc(local: pl.Expr, time_zone: str) -> pl.Expr:
     """Read a clock's time in a time zone.
 
     A skipped time is read with the offset that held before the gap: 25 hours earlier is before any gap there is.

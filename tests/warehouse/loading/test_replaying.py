@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
+from tests.conftest import reject_long_ids
 
 from message_tracking.cli import main
 from message_tracking.errors import HeldError
@@ -33,7 +34,7 @@ LINES = [line(1), line(2, delivery="1f"), WRONG, line(3), line(3), line(4, prefi
 def strict_rule(monkeypatch):
     """Ids of eight digits are rejected, until it is undone."""
     with monkeypatch.context() as patch:
-        patch.setattr(tracking_log, "_ID", r"^[0-9A-Fa-f]{1,7}$")
+        reject_long_ids(patch)
         yield patch
 
 
