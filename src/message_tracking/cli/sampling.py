@@ -5,10 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from message_tracking.errors import ConfigurationError
 from message_tracking.settings import Settings
+
+
+def _list_traits(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        from message_tracking.sample.traits import TRAITS  # noqa: PLC0415  (polars is heavy: only who needs it pays)
+
+        width = max(map(len, TRAITS))
+        click.echo("\n".join(f"{name:<{width}}  {planted}" for name, planted in TRAITS.items()))
+        context.exit()
 
 
 @click.command()
@@ -26,7 +37,19 @@ from message_tracking.settings import Settings
 @click.option("--gzip-share", default=0.3, show_default=True, help="Share of the log files that are gzipped.")
 @click.option("--corrupted-share", default=0.002, show_default=True, help="Share of the lines that are corrupted.")
 @click.option("--without", "left_out", multiple=True, metavar="TRAIT", help="Leave a trait out; may be repeated.")
-@click.option("--list-traits", is_flag=True, help="Print the traits that a sample plants, and make none.")
+@click.option(
+    "--plain",
+    is_flag=True,
+    help="Make what is written fastest: the same as --without every trait, --corrupted-share 0 and --gzip-share 0.",
+)
+@click.option(
+    "--list-traits",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_traits,
+    help="Print the traits that a sample plants, and make none.",
+)
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -41,7 +64,7 @@ from message_tracking.settings import Settings
 def sample(
     start: datetime.datetime,
     left_out: tuple[str, ...],
-    list_traits: bool,
+    plain: bool,
     output: Path | None,
     golden: bool,
     **sizes: Any,
@@ -52,20 +75,14 @@ def sample(
     each kind, repeated opens, corrupted lines, how often each trait, figures of every delivery) is written to
     planted.json beside the files. A folder that holds anything but the same sample is refused.
     """
-    from message_tracking.sample import (  # noqa: PLC0415  (heavy)
-        TRAITS,
-        SampleOptions,
-        generate_sample,
-        lay_worked_example,
-    )
+    from message_tracking.sample import SampleOptions, generate_sample, lay_worked_example  # noqa: PLC0415  (heavy)
 
-    if list_traits:
-        width = max(map(len, TRAITS))
-        click.echo("\n".join(f"{name:<{width}}  {planted}" for name, planted in TRAITS.items()))
-        return
     landing = Settings.from_environment().home / "landing"
     folder = output or landing / "campaign"
     options = SampleOptions(start=start.date(), without=frozenset(left_out), **sizes)
+    if plain:
+        _refuse_shares()
+        options = options.plain()
     columns = (TextColumn("Writing log lines"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=options.lines)
@@ -82,6 +99,18 @@ def sample(
     elif output is None:
         # The sources file names it, and a source whose folder is not there is an error.
         (landing / "golden").mkdir(parents=True, exist_ok=True)
+
+
+def _refuse_shares() -> None:
+    """Raise ConfigurationError where a share was asked for that --plain rules out."""
+    context = click.get_current_context()
+    for name in ("gzip_share", "corrupted_share"):
+        share, option = context.params[name], f"--{name.replace('_', '-')}"
+        if share and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise ConfigurationError(
+                f"--plain and {option} {share} contradict each other: --plain means {option} 0.",
+                "Leave out one of the two; --without leaves out single traits.",
+            )
 
 
 VERBS: tuple[click.Command, ...] = (sample,)

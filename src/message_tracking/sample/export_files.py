@@ -1,6 +1,7 @@
 """The exports as files: what comes late, what is corrected, in which file (design §4.2)."""
 
 import gzip
+import io
 from collections.abc import Callable
 
 import polars as pl
@@ -56,10 +57,16 @@ def export_files(campaign: Campaign) -> tuple[dict[str, bytes], dict[str, int]]:
             late = first.filter(is_late)
             late_count += late.height
             first, second = first.filter(~is_late), pl.concat([late, second])
-        files[f"{table}.csv"] = first.write_csv().encode()
+        files[f"{table}.csv"] = _csv(first)
         if second.height:
-            files[f"{table}.csv.gz"] = gzip.compress(second.write_csv().encode(), mtime=0)
+            files[f"{table}.csv.gz"] = gzip.compress(_csv(second), mtime=0)
     return files, {"late_references": late_count, "corrected_references": corrected_count}
+
+
+def _csv(rows: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    rows.write_csv(buffer)
+    return buffer.getvalue()
 
 
 def _corrected(table: str, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

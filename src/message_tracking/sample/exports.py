@@ -156,8 +156,10 @@ def message_rows(campaign: Campaign) -> pl.DataFrame:
     """One row for each message, by id."""
     deliveries, messages = campaign.deliveries, campaign.messages
     of = messages.deliveries[: messages.count]
-    sent_seconds = deliveries.contact_seconds[of] + messages.send_order * STEP_SECONDS // deliveries.message_counts[of]
-    is_late = deliveries.are("late_references")[of]
+    # Every second of every send: far fewer instants to write than there are messages.
+    seconds = deliveries.contact_seconds[:, None] + np.arange(STEP_SECONDS)
+    modified = np.where(deliveries.are("late_references")[:, None], deliveries.end_seconds, seconds + 60)
+    second = pl.Series(of * STEP_SECONDS + messages.send_order * STEP_SECONDS // deliveries.message_counts[of])
     recipients = messages.recipients[: messages.count]
     return pl.DataFrame(
         {
@@ -168,8 +170,8 @@ def message_rows(campaign: Campaign) -> pl.DataFrame:
             "status": messages.statuses,
             "failure_reason": messages.failure_reasons,
             "is_seed": messages.is_seed,
-            "event_at": _instants(sent_seconds),
-            "modified_at": _instants(np.where(is_late, deliveries.end_seconds, sent_seconds + 60)),
+            "event_at": _instants(seconds).gather(second),
+            "modified_at": _instants(modified).gather(second),
         }
     ).sort("message_id")
 
@@ -208,4 +210,4 @@ def _picked(texts: list[str], places: Integers) -> pl.Series:
 
 
 def _instants(seconds: Integers) -> pl.Series:
-    return pl.from_epoch(pl.Series(seconds), time_unit="s").dt.strftime(INSTANT)
+    return pl.from_epoch(pl.Series(seconds.ravel()), time_unit="s").dt.strftime(INSTANT)

@@ -1,14 +1,17 @@
 """From options to a landing folder full of tracking logs, exports and bodies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from message_tracking.sample.ahead import made_ahead
 from message_tracking.sample.bodies import body_files
 from message_tracking.sample.campaign import Campaign
 from message_tracking.sample.export_files import export_files
 from message_tracking.sample.files import MANIFEST, claim_folder, write_bytes, write_json
-from message_tracking.sample.lines import log_lines, with_marks
+from message_tracking.sample.lines import FieldTexts, log_lines, with_marks
 from message_tracking.sample.options import SampleOptions
 from message_tracking.sample.planted_traits import planted_traits
 from message_tracking.sample.reactions import Reactions
@@ -16,6 +19,9 @@ from message_tracking.sample.servers import Server, with_ids
 from message_tracking.sample.tally import Tally
 
 Progress = Callable[[int], None]
+
+_BLOCK_LINES = 2**16
+"""Lines that are written at a time: few enough that their texts need no fresh memory from the system each time."""
 
 
 def generate_sample(options: SampleOptions, folder: Path, progress: Progress = lambda _: None) -> dict[str, Any]:
@@ -35,24 +41,29 @@ def generate_sample(options: SampleOptions, folder: Path, progress: Progress = l
 
     tally = Tally(campaign)
     servers = [Server(options, place, folder / "logs" / f"tracking-{place + 1}") for place in range(options.servers)]
-    corrupted_count = 0
-    for chunk in Reactions(campaign).chunks():
-        events, positions = with_ids(servers, options, with_marks(campaign, chunk), corrupted_count)
-        corrupted_count += int((events["corruption"] > 0).sum())
-        tally.add(events)
-        lines = log_lines(campaign, events)
-        for server, places in zip(servers, positions, strict=True):
-            server.take(lines.gather(places), events[places])
-        progress(chunk.height)
+    texts = FieldTexts(campaign)
+    for logged in made_ahead(_logged(campaign, servers, tally)):
+        for server, events in zip(servers, logged, strict=True):
+            for block in events.iter_slices(_BLOCK_LINES):
+                server.take(log_lines(texts, server.prefix, block), block)
+                progress(block.height)
     for server in servers:
         server.finish()
 
     planted = {
         "options": options.described(),
         "is_complete": True,
-        "traits": planted_traits(campaign, exported | placed | tally.traits(), servers, corrupted_count),
+        "traits": planted_traits(campaign, exported | placed | tally.traits(), servers, tally.corrupted_count),
         **tally.described(),
         "servers": {server.folder.name: server.described() for server in servers},
     }
     write_json(folder / MANIFEST, planted)
     return planted
+
+
+def _logged(campaign: Campaign, servers: list[Server], tally: Tally) -> Iterator[list[pl.DataFrame]]:
+    """Yield chunk by chunk what each server is to log; it is counted already."""
+    for chunk in Reactions(campaign).chunks():
+        events, positions = with_ids(servers, campaign.options, with_marks(campaign, chunk), tally.corrupted_count)
+        tally.add(events)
+        yield [events[places] for places in positions]

@@ -1,19 +1,34 @@
 """Reactions written as log lines (spec §2.2), some of them corrupted (spec §2.4)."""
 
-import io
+from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from message_tracking.sample.agents import APPLE_PREFETCH, GOOGLE_PROXY, READERS, USER_AGENTS, YAHOO_PROXY
 from message_tracking.sample.campaign import Campaign
 from message_tracking.sample.deliveries import Integers
 from message_tracking.sample.hashing import fractions, mixed
 from message_tracking.sample.messages import DOMAINS
-from message_tracking.sample.parameters import parameter_texts
+from message_tracking.sample.parameters import NONE, parameter_texts
 from message_tracking.sample.reactions import DEVICES, NO_COOKIES, NO_UUID, OPEN, OPEN_PIXEL
+from message_tracking.sample.texts import (
+    content,
+    hex_digits,
+    joined,
+    laid_out,
+    looked_up,
+    of_rows,
+    of_series,
+    picked,
+    spread,
+    table,
+    without_leading_zeros,
+)
 
 _FIELDS = [f"field_{number}" for number in range(1, 12)]
 
@@ -56,6 +71,9 @@ CORRUPTIONS: dict[str, pl.Expr] = {
 KINDS_WITHOUT_ID = ["no_prefix", "empty_line"]
 """Corrupted lines whose log id cannot be read: their ids are gaps."""
 
+_OPEN_PIXEL_ID = 1
+"""The reserved URL id of opens (spec §1.4)."""
+
 _NOT_UTF8 = "\x1a"
 """Stands for a byte that is no UTF-8 until the lines become bytes; no line has it otherwise."""
 _LATIN_AGENT = f"Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0; N{_NOT_UTF8}rnberg) like Gecko"
@@ -67,130 +85,189 @@ _PROXIES = {"gmail.com": (GOOGLE_PROXY, 0.85), "yahoo.com": (YAHOO_PROXY, 0.7)}
 _PREFETCH_SHARE = 0.12
 _BEHIND_COMMA, _IN_FIELD_12 = 5, 6
 """Serial numbers, of 32, whose address is followed by a proxy's."""
+_NO_ADDRESS_SHARE, _V6_UP_TO = 0.005, 0.25
+
+_TICKS_A_DAY = 8_640_000
+_UUID_BOUNDS = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)]
+"""Digits between the hyphens of a UUID."""
+
+
+@dataclass(frozen=True)
+class FieldTexts:
+    """Fields that have few different texts, as tables to pick from.
+
+    Each table holds the tabs around its field, too: the fewer columns a line has, the faster they are joined.
+    """
+
+    campaign: Campaign
+
+    @cached_property
+    def deliveries(self) -> pa.BinaryArray:
+        """Field 4 by delivery, between its tabs."""
+        return table([f"\t{_id_text(one)}\t" for one in self.campaign.deliveries.ids.tolist()])
+
+    @cached_property
+    def urls(self) -> pa.BinaryArray:
+        """Fields 5 and 6 by URL, each with its tab; those of the open pixel stand last."""
+        return table([f"{_id_text(one)}\t0\t" for one in [*self.campaign.urls.ids.tolist(), _OPEN_PIXEL_ID]])
+
+    @cached_property
+    def letters(self) -> pa.BinaryArray:
+        """Field 8, between its tabs: what HTML has, then what the text of each delivery has."""
+        letters = [_LETTERS.get(role, "t") for role in self.campaign.deliveries.roles]
+        return table([f"\t{letter}\t" for letter in ["h", *letters]])
 
 
 def with_marks(campaign: Campaign, events: pl.DataFrame) -> pl.DataFrame:
-    """Say how each event is to be written: from which `address` and with which oddities.
+    """Say with which oddities each event is to be written.
 
-    Adds the columns `address`, `is_upper_case`, `has_proxy`, `has_crlf` and `is_not_utf8`.
+    Adds the columns `is_upper_case`, `has_proxy`, `has_crlf` and `is_not_utf8`.
     """
     has = campaign.options.has
     serials, person = events["serial"].to_numpy(), _persons(events)
     # The same person writes one way or the other, event by event.
     is_upper_case = (person % 10 == 3) & (serials % 2 == 1) & (events["uuid_kind"].to_numpy() != NO_UUID)
     has_proxy = np.isin(serials % 32, [_BEHIND_COMMA, _IN_FIELD_12])
-    addresses = _addresses(person, campaign.options.seed)
+    has_address = _address_chances(person, campaign.options.seed) >= _NO_ADDRESS_SHARE
     return events.with_columns(
-        address=addresses,
         is_upper_case=pl.Series(is_upper_case & has("uuid_cases")),
-        has_proxy=pl.Series(has_proxy & has("proxy_chains")) & (addresses != ""),
+        has_proxy=pl.Series(has_proxy & has_address & has("proxy_chains")),
         has_crlf=pl.Series((serials % 251 == 7) & has("crlf_lines")),
         is_not_utf8=pl.Series((serials % 499 == 13) & has("non_utf8_bytes")),
     )
 
 
-def log_lines(campaign: Campaign, events: pl.DataFrame) -> pl.Series:
-    """Write each event as its line, without line feed; `line_bytes` makes bytes of them.
+def log_lines(texts: FieldTexts, prefix: str, events: pl.DataFrame) -> pa.BinaryArray:
+    """Write each event of a server as its line, with line feed; `line_bytes` makes the content of a file of them.
 
-    `events` has the columns of `Reactions.chunks()` and `with_marks`, and `prefix`, `counter` and `corruption` (0 for
-    a good line, otherwise 1 + place in CORRUPTIONS).
+    `events` has the columns of `Reactions.chunks()` and `with_marks`, and `counter` and `corruption` (0 for a good
+    line, otherwise 1 + place in CORRUPTIONS).
     """
-    person = _persons(events)
-    fields = pl.DataFrame(
-        {
-            "field_1": pl.select(
-                pl.concat_str(
-                    events["prefix"], pl.lit("0x"), _hex(events["counter"].to_numpy().astype(">u8")).str.to_uppercase()
-                )
-            ).to_series(),
-            "field_2": pl.from_epoch(events["at"] * 10, time_unit="ms")
-            .dt.strftime("%Y-%m-%dT%H:%M:%S%.3f")
-            .str.head(22),
-            "field_3": _id_field(campaign.messages.ids[events["message"].to_numpy()]),
-            "field_4": _id_field(campaign.deliveries.ids).gather(events["delivery"]),
-            "field_5": _url_fields(campaign, events),
-            "field_6": "0",
-            "field_7": _uuids(events, person, campaign.options.seed),
-            "field_8": _letters(campaign, events),
-            "field_9": parameter_texts(events),
-            "field_10": _user_agents(campaign, events, person),
-            "address": events["address"],
-            "field_11": _with_forwarding(events),
-            "corruption": events["corruption"],
-            "end": pl.select(pl.when(events["has_crlf"]).then(pl.lit("\r")).otherwise(pl.lit(""))).to_series(),
-        }
+    campaign, person = texts.campaign, _persons(events)
+    url, delivery = events["url"].to_numpy(), events["delivery"].to_numpy()
+    lines = joined(
+        _ids_and_times(prefix, events),
+        _message_ids(campaign, events),
+        picked(texts.deliveries, delivery),
+        picked(texts.urls, np.where(url == OPEN_PIXEL, len(texts.urls) - 1, url)),
+        _uuids(events, person, campaign.options.seed),
+        picked(texts.letters, np.where(events["is_text"].to_numpy(), 1 + delivery, 0)),
+        _parameters(events),
+        _user_agents(campaign, events, person),
+        *_addresses(person, campaign.options.seed),
+        _ends(events),
     )
-    lines = fields.select(pl.concat_str(_line(), "end")).to_series()
-    corrupted = fields.with_row_index().filter(pl.col("corruption") > 0)
-    for number, corruption in enumerate(CORRUPTIONS.values(), start=1):
-        chosen = corrupted.filter(pl.col("corruption") == number)
-        if chosen.height:
-            lines = lines.scatter(chosen["index"], chosen.with_columns(line=corruption)["line"])
-    return lines
+    return _corrupted(lines, events["corruption"])
 
 
-def line_bytes(lines: pl.Series) -> bytes:
+def line_bytes(lines: pa.ChunkedArray) -> bytes:
     """The content of a file with these lines."""
-    buffer = io.BytesIO()
-    lines.to_frame("line").write_csv(buffer, include_header=False, quote_style="never")
-    return buffer.getvalue().replace(_NOT_UTF8.encode(), "ü".encode("latin-1"))
+    return content(lines).replace(_NOT_UTF8.encode(), "ü".encode("latin-1"))
+
+
+def _corrupted(lines: pa.BinaryArray, corruption: pl.Series) -> pa.BinaryArray:
+    """Replace the lines that are to be corrupted."""
+    is_corrupted = corruption > 0
+    if not is_corrupted.any():
+        return lines
+    good = pl.Series(lines.filter(is_corrupted.to_arrow()).cast(pa.string()))
+    fields = (
+        good.str.strip_suffix("\n")
+        .str.strip_suffix("\r")
+        .str.splitn("\t", len(_FIELDS))
+        .struct.rename_fields(_FIELDS)
+        .struct.unnest()
+        .with_columns(pl.col("field_11").str.extract(r"^([^,\t]*)").alias("address"))
+    )
+    kinds = corruption.filter(is_corrupted)
+    corrupted = pl.Series(["\n"]).new_from_index(0, kinds.len())
+    for number, kind in enumerate(CORRUPTIONS.values(), start=1):
+        places = (kinds == number).arg_true()
+        if places.len():
+            written = fields[places].select(pl.concat_str(kind, pl.lit("\n"))).to_series()
+            corrupted = corrupted.scatter(places, written)
+    return pc.replace_with_mask(lines, is_corrupted.to_arrow(), of_series(corrupted))
 
 
 def _persons(events: pl.DataFrame) -> Integers:
     return np.asarray(events["recipient"].to_numpy() * DEVICES + events["device"].to_numpy())
 
 
-def _hex(numbers: npt.NDArray[np.generic]) -> pl.Series:
-    """Lower-case hex digits, two for each byte of the (big-endian) numbers."""
-    width = numbers.dtype.itemsize
-    stored = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(width), len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))]
+def _id_text(number: int) -> str:
+    """An id as unsigned 32-bit hex without leading zeros (spec §2.2)."""
+    return f"{number % 2**32:x}"
+
+
+def _ids_and_times(prefix: str, events: pl.DataFrame) -> pa.BinaryArray:
+    """Fields 1 and 2 and the tabs behind them."""
+    days, ticks = np.divmod(events["at"].to_numpy(), _TICKS_A_DAY)
+    seconds, hundredths = np.divmod(ticks, 100)
+    return of_rows(
+        laid_out(
+            f"{prefix}0x................\tYYYY-MM-DDTHH:MM:SS.hh\t",
+            events.height,
+            {
+                3: hex_digits(events["counter"].to_numpy(), upper=True),
+                20: looked_up(_days(), days),
+                31: looked_up(_times(), seconds),
+                40: looked_up(_two_digits(), hundredths),
+            },
+        )
     )
-    return pl.Series(stored.cast(pa.binary())).bin.encode("hex")
 
 
-def _id_field(ids: Integers) -> pl.Series:
-    """Ids as unsigned 32-bit hex without leading zeros (spec §2.2)."""
-    digits = _hex(ids.astype(">i4")).str.strip_chars_start("0")
-    return digits.replace("", "0")
+@cache
+def _days() -> npt.NDArray[np.bytes_]:
+    """Every day from 1970 to 2149."""
+    return np.arange(2**16).astype("M8[D]").astype("S10")
 
 
-def _url_fields(campaign: Campaign, events: pl.DataFrame) -> pl.Series:
-    # The reserved id of the open pixel stands last, where place -1 finds it.
-    texts = pl.concat([_id_field(campaign.urls.ids), pl.Series(["1"])])
-    places = events["url"].to_numpy()
-    return texts.gather(pl.Series(np.where(places == OPEN_PIXEL, len(texts) - 1, places)))
+@cache
+def _times() -> npt.NDArray[np.bytes_]:
+    """Every second of a day."""
+    return np.arange(86_400).astype("M8[s]").astype("S19").view("S1").reshape(-1, 19)[:, 11:].copy().view("S8").ravel()
 
 
-def _uuids(events: pl.DataFrame, person: Integers, seed: int) -> pl.Series:
+@cache
+def _two_digits() -> npt.NDArray[np.bytes_]:
+    return np.array([f"{number:02d}" for number in range(100)], dtype="S2")
+
+
+def _message_ids(campaign: Campaign, events: pl.DataFrame) -> pa.BinaryArray:
+    ids = campaign.messages.ids[events["message"].to_numpy()].astype(np.uint32)
+    digit_counts = 1 + np.searchsorted(16 ** np.arange(1, 8, dtype=np.uint32), ids, side="right")
+    return without_leading_zeros(hex_digits(ids), digit_counts)
+
+
+def _uuids(events: pl.DataFrame, person: Integers, seed: int) -> pa.BinaryArray:
     """Requester UUIDs: of the device, or of the single event."""
+    kinds = events["uuid_kind"].to_numpy()
+    has_uuid = kinds != NO_UUID
     # Serial numbers stay far below 2**62, so the two kinds of keys never meet.
-    fresh = events["uuid_kind"].to_numpy() == NO_COOKIES
-    keys = np.where(fresh, events["serial"].to_numpy() + 2**62, person)
-    digits = pl.select(
-        pl.concat_str(_hex(mixed(keys, seed + 20).astype(">u8")), _hex(mixed(keys, seed + 21).astype(">u8")))
-    ).to_series()
-    bounds = [(0, 8), (8, 4), (12, 4), (16, 4), (20, 12)]
-    uuid = pl.concat_str([pl.lit(digits).str.slice(start, length) for start, length in bounds], separator="-")
-    return pl.select(
-        pl.when(events["uuid_kind"] == NO_UUID)
-        .then(pl.lit(""))
-        .when(events["is_upper_case"])
-        .then(uuid.str.to_uppercase())
-        .otherwise(uuid)
-    ).to_series()
+    keys = np.where(kinds == NO_COOKIES, events["serial"].to_numpy() + 2**62, person)[has_uuid]
+    digits = np.hstack([hex_digits(mixed(keys, seed + salt)) for salt in (20, 21)])
+    parts = {start + hyphens: digits[:, start:end] for hyphens, (start, end) in enumerate(_UUID_BOUNDS)}
+    texts = laid_out("........-....-....-....-............", keys.size, parts)
+    is_upper_case = events["is_upper_case"].to_numpy()[has_uuid]
+    texts[is_upper_case] = np.char.upper(texts[is_upper_case].view("S36")).view(np.uint8)
+    return spread(of_rows(texts), has_uuid)
 
 
-def _letters(campaign: Campaign, events: pl.DataFrame) -> pl.Series:
-    """Field 8: the first letter of the part that was read."""
-    of_delivery = pl.Series([_LETTERS.get(role, "t") for role in campaign.deliveries.roles])
-    of_text = of_delivery.gather(events["delivery"])
-    return pl.select(pl.when(events["is_text"]).then(of_text).otherwise(pl.lit("h"))).to_series()
+def _parameters(events: pl.DataFrame) -> pa.BinaryArray:
+    """Field 9, which few events have."""
+    has_parameters = (events["parameters"] != NONE).to_numpy()
+    return spread(of_series(parameter_texts(events.filter(pl.Series(has_parameters)))), has_parameters)
 
 
-def _user_agents(campaign: Campaign, events: pl.DataFrame, person: Integers) -> pl.Series:
-    agents = pl.Series(USER_AGENTS).gather(pl.Series(_agents(campaign, events, person)))
-    return pl.select(pl.when(events["is_not_utf8"]).then(pl.lit(_LATIN_AGENT)).otherwise(agents)).to_series()
+def _user_agents(campaign: Campaign, events: pl.DataFrame, person: Integers) -> pa.BinaryArray:
+    """Field 10, between its tabs."""
+    agents = np.where(events["is_not_utf8"].to_numpy(), len(USER_AGENTS), _agents(campaign, events, person))
+    return picked(_agent_texts(), agents)
+
+
+@cache
+def _agent_texts() -> pa.BinaryArray:
+    return table([f"\t{agent}\t" for agent in [*USER_AGENTS, _LATIN_AGENT]])
 
 
 def _agents(campaign: Campaign, events: pl.DataFrame, person: Integers) -> Integers:
@@ -208,26 +285,41 @@ def _agents(campaign: Campaign, events: pl.DataFrame, person: Integers) -> Integ
     return agents
 
 
-def _addresses(person: Integers, seed: int) -> pl.Series:
-    """Address of each device, from the ranges kept for tests and documentation: IPv4, for a quarter IPv6, or none."""
-    bits = mixed(person, seed + 40)
-    digits = _hex(bits.astype(">u8"))
-    v4 = pl.format(
-        "198.{}.{}.{}", *(pl.Series(part) for part in (18 + bits % 2, bits // 2 % 256, bits // 512 % 254 + 1))
-    )
-    v6 = pl.format("2001:db8:{}:{}::{}", *(digits.str.slice(start, 4) for start in (0, 4, 8)))
-    chance = pl.Series(fractions(person, seed + 41))
-    return pl.select(pl.when(chance < 0.005).then(pl.lit("")).when(chance < 0.25).then(v6).otherwise(v4)).to_series()
+def _address_chances(person: Integers, seed: int) -> npt.NDArray[np.float64]:
+    """Decides which kind of address each device has."""
+    return fractions(person, seed + 41)
 
 
-def _with_forwarding(events: pl.DataFrame) -> pl.Series:
-    """Field 11, with a proxy chain behind a comma or in a twelfth field for a few (spec §2.2)."""
-    addresses = events["address"]
-    behind_comma, in_field_12 = pl.format("{}, 10.0.0.4", addresses), pl.format("{}\t10.0.0.4", addresses)
-    return pl.select(
-        pl.when(~events["has_proxy"])
-        .then(addresses)
-        .when(events["serial"] % 32 == _BEHIND_COMMA)
-        .then(behind_comma)
-        .otherwise(in_field_12)
-    ).to_series()
+def _addresses(person: Integers, seed: int) -> list[pa.BinaryArray]:
+    """Address of each device, from the ranges kept for tests and documentation: IPv4, for a quarter IPv6, or none.
+
+    One column for each form, of which at most one holds a text.
+    """
+    bits, chance = mixed(person, seed + 40), _address_chances(person, seed)
+    is_v4 = chance >= _V6_UP_TO
+    is_v6 = (chance >= _NO_ADDRESS_SHARE) & ~is_v4
+    digits = hex_digits(bits[is_v6])
+    v6 = laid_out("2001:db8:....:....::....", len(digits), {9: digits[:, :4], 14: digits[:, 4:8], 20: digits[:, 8:12]})
+    v4 = bits[is_v4]
+    places = (v4 % 2 * 256 + v4 // 2 % 256) * 254 + v4 // 512 % 254
+    return [spread(picked(_v4_texts(), places.astype(np.int64)), is_v4), spread(of_rows(v6), is_v6)]
+
+
+@cache
+def _v4_texts() -> pa.BinaryArray:
+    """198.18.0.1 to 198.19.255.254, without the ends of the networks of 256."""
+    networks = table([f"198.{18 + one // 256}.{one % 256}." for one in range(512)])
+    hosts = table([str(one) for one in range(1, 255)])
+    network, host = np.divmod(np.arange(512 * 254), 254)
+    return joined(picked(networks, network), picked(hosts, host))
+
+
+def _ends(events: pl.DataFrame) -> pa.BinaryArray:
+    """What follows the address: a proxy behind a comma or in a twelfth field for a few (spec §2.2), the line's end."""
+    forwarding = np.where(events["serial"].to_numpy() % 32 == _BEHIND_COMMA, 1, 2) * events["has_proxy"].to_numpy()
+    return picked(_end_texts(), 2 * forwarding + events["has_crlf"].to_numpy())
+
+
+@cache
+def _end_texts() -> pa.BinaryArray:
+    return table([proxy + end for proxy in ("", ", 10.0.0.4", "\t10.0.0.4") for end in ("\n", "\r\n")])

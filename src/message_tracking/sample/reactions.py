@@ -87,14 +87,17 @@ class Reactions:
             yield self._logged(waiting)
 
     def _logged(self, events: pl.DataFrame) -> pl.DataFrame:
-        """Sort by the time of logging, which for late events is 6 to 54 hours after they happened."""
+        """Sort by the time of logging, which for late events is 6 to 54 hours after they happened.
+
+        Events of one time keep their order, which is that of their serial numbers.
+        """
         if not self.campaign.options.has("late_events"):
-            return events.sort("at", "serial").with_columns(is_late=False)
+            return events.sort("at", maintain_order=True).with_columns(is_late=False)
         serials = events["serial"].to_numpy()
         delay = ((6 + 48 * fractions(serials, 60)) * _HOUR).astype(np.int64)
         events = events.with_columns(is_late=pl.Series(serials % _LATE_EVERY == 77))
         logged_at = pl.col("at") + pl.when("is_late").then(pl.lit(pl.Series(delay))).otherwise(0)
-        return events.sort(logged_at, "serial")
+        return events.sort(logged_at, maintain_order=True)
 
     @property
     def _origin(self) -> int:

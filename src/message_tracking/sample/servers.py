@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from message_tracking.sample.deliveries import Integers
 from message_tracking.sample.files import write_bytes
@@ -40,8 +42,9 @@ class Server:
     _log_count: int = 0
     _unreadable_id_count: int = 0
     _newest_ticks: int = 0
-    _waiting: list[pl.DataFrame] = field(default_factory=list)
-    _last: list[pl.DataFrame] = field(default_factory=list)
+    _waiting: list[pa.Table] = field(default_factory=list)
+    """Lines that do not fill a log yet, with whether they are corrupted."""
+    _last: list[pa.Table] = field(default_factory=list)
     """Lines of the last two logs."""
 
     @property
@@ -59,26 +62,31 @@ class Server:
         first = _FIRST_COUNTER + self.place * _COUNTERS_PER_SERVER
         return np.asarray(first + line_numbers + self._missing_before(line_numbers))
 
-    def take(self, lines: pl.Series, events: pl.DataFrame) -> None:
-        """Append lines; write the logs that have become full."""
+    def number(self, count: int) -> Integers:
+        """Make room for lines that are yet to be written; return which ones they are of all of this server."""
+        self.line_count += count
+        return np.arange(self.line_count - count, self.line_count)
+
+    def take(self, lines: pa.BinaryArray, events: pl.DataFrame) -> None:
+        """Append lines that were numbered; write the logs that have become full."""
         is_corrupted = events["corruption"] > 0
-        self.line_count += lines.len()
         self.corrupted_line_count += int(is_corrupted.sum())
         self._unreadable_id_count += int(events["corruption"].is_in(_CODES_WITHOUT_ID).sum())
         newest = events.filter(~is_corrupted)["at"].max()
         self._newest_ticks = max(self._newest_ticks, newest if isinstance(newest, int) else 0)
-        waiting = pl.concat([*self._waiting, pl.DataFrame({"line": lines, "is_corrupted": is_corrupted})])
-        while waiting.height >= self.lines_per_file:
-            self._write_log(waiting.head(self.lines_per_file))
+        taken = pa.table({"line": lines, "is_corrupted": is_corrupted.to_arrow()})
+        waiting = pa.concat_tables([*self._waiting, taken])
+        while waiting.num_rows >= self.lines_per_file:
+            self._write_log(waiting.slice(0, self.lines_per_file))
             waiting = waiting.slice(self.lines_per_file)
         self._waiting = [waiting]
 
     def finish(self) -> None:
         """Write what is left into a last, shorter log, and what is delivered again."""
-        if self._waiting and self._waiting[0].height:
+        if self._waiting and self._waiting[0].num_rows:
             rest = b""
             if self.options.has("unfinished_lines") and not self._packs(self._log_count):
-                self.unfinished_line = self._following(self._waiting[0]["line"][-1])
+                self.unfinished_line = self._following(self._waiting[0]["line"][-1].as_py().decode())
                 rest = self.unfinished_line.encode()[: len(self.unfinished_line) // 2]
             self._write_log(self._waiting[0], rest)
         if self._last and self.options.has("repeated_files"):
@@ -127,14 +135,14 @@ class Server:
         """The line that the log would go on with: the last event, once more."""
         last_id = self._id(self.line_count - 1)
         next_id = f"{self.prefix}0x{self._counter(self.line_count - 1) + 1:016X}"
-        return (next_id + line.removeprefix(last_id)).rstrip("\r")
+        return (next_id + line.removeprefix(last_id)).rstrip("\r\n")
 
     def _packs(self, log_number: int) -> bool:
         """Whether a log is gzipped: evenly spread, and not the same ones on every server."""
         share, phase = self.options.gzip_share, self.place % 2 / 2
         return int((log_number + 1) * share + phase) > int(log_number * share + phase)
 
-    def _write_log(self, lines: pl.DataFrame, rest: bytes = b"") -> None:
+    def _write_log(self, lines: pa.Table, rest: bytes = b"") -> None:
         counter = self._counter(self._log_count * self.lines_per_file)
         self._write(counter, line_bytes(lines["line"]) + rest, packed=self._packs(self._log_count))
         self._log_count += 1
@@ -148,15 +156,15 @@ class Server:
             case 0:  # the last log under another name
                 counter += _RENAMED
             case 1:  # a file that begins within one log and, where there are two, ends within the next
-                known = pl.concat(self._last)
-                skipped = max(self._last[0].height // 2, 1)
-                counter = self._counter(self.line_count - known.height + skipped)
-                lines = known[skipped : known.height - (lines.height // 2 if len(self._last) > 1 else 0)]
+                known = pa.concat_tables(self._last)
+                skipped = max(self._last[0].num_rows // 2, 1)
+                counter = self._counter(self.line_count - known.num_rows + skipped)
+                lines = known[skipped : known.num_rows - (lines.num_rows // 2 if len(self._last) > 1 else 0)]
             case _:  # the last log packed as well as plain
                 packed = not self._packs(self._log_count - 1)
-        if lines.height:
-            self.repeated_line_count += lines.height
-            self.repeated_corrupted_line_count += int(lines["is_corrupted"].sum())
+        if lines.num_rows:
+            self.repeated_line_count += lines.num_rows
+            self.repeated_corrupted_line_count += pc.sum(lines["is_corrupted"]).as_py()
             self._write(counter, line_bytes(lines["line"]), packed=packed)
 
     def _write(self, first_counter: int, content: bytes, *, packed: bool) -> None:
@@ -169,7 +177,7 @@ class Server:
 def with_ids(
     servers: list[Server], options: SampleOptions, events: pl.DataFrame, corrupted_before: int
 ) -> tuple[pl.DataFrame, list[Integers]]:
-    """Give each event its server, `prefix`, `counter` and `corruption`; also return each server's places, in order.
+    """Give each event its server, `counter` and `corruption`; also return each server's places, in order.
 
     The first line of a file stays good, and so does a server's last one: an id missing at an end is not a gap.
     """
@@ -180,14 +188,13 @@ def with_ids(
     counters = np.zeros(events.height, dtype=np.int64)
     may_be_corrupted = np.full(events.height, options.has("corrupted_lines"))
     for server, places in zip(servers, positions, strict=True):
-        line_numbers = server.line_count + np.arange(places.size)
+        line_numbers = server.number(places.size)
         counters[places] = server.counters(line_numbers)
         may_be_corrupted[places[line_numbers % server.lines_per_file == 0]] = False
         may_be_corrupted[places[-1:]] = False
     is_corrupted = may_be_corrupted & (fractions(serials, options.seed + 51) < options.corrupted_share)
     kinds = 1 + (corrupted_before + np.cumsum(is_corrupted) - 1) % len(CORRUPTIONS)
     numbered = events.with_columns(
-        pl.Series([server.prefix for server in servers]).gather(pl.Series(chosen)).alias("prefix"),
         pl.Series("counter", counters),
         pl.Series("corruption", np.where(is_corrupted, kinds, 0)),
     )

@@ -8,12 +8,17 @@ from click.testing import CliRunner, Result
 
 from message_tracking.cli.sampling import sample
 from message_tracking.errors import ConfigurationError, MessageTrackingError
+from message_tracking.sample import TRAITS
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MESSAGE_TRACKING_HOME", str(tmp_path))
     return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def run(*arguments: str) -> Result:
@@ -55,6 +60,26 @@ def test_a_trait_that_is_none_is_wrong_use(home: Path) -> None:
     error = run("--without", "unicorns").exception
     assert isinstance(error, ConfigurationError)
     assert "--list-traits" in str(error)
+
+
+def test_plain_is_short_for_leaving_out_whatever_is_hard(home: Path, tmp_path: Path) -> None:
+    left_out = [argument for trait in TRAITS for argument in ("--without", trait)]
+    shares = ["--gzip-share", "0", "--corrupted-share", "0"]
+    assert run("--plain", "--output", str(tmp_path / "short"), "--no-golden").exit_code == 0
+    assert run(*left_out, *shares, "--output", str(tmp_path / "long"), "--no-golden").exit_code == 0
+    # What plain means anyway may be said.
+    assert run("--plain", *shares, "--without", "seeds", "--output", str(tmp_path / "short")).exit_code == 0
+    short, long = (contents(tmp_path / name) for name in ("short", "long"))
+    assert short == long
+    assert not [name for name in short if name.endswith(".gz")]
+
+
+@pytest.mark.parametrize("option", ["--gzip-share", "--corrupted-share"])
+def test_plain_and_what_contradicts_it_are_wrong_use(home: Path, option: str) -> None:
+    error = run("--plain", option, "0.3").exception
+    assert isinstance(error, ConfigurationError)
+    assert f"--plain and {option} 0.3 contradict each other" in str(error)
+    assert not (home / "landing").exists()
 
 
 def test_another_sample_in_the_same_folder_is_an_error(home: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from message_tracking.sample import SampleOptions, generate_sample, reactions
+from message_tracking.sample import SampleOptions, generate_sample, generating, reactions
 
 OPTIONS = SampleOptions(lines=20_000, seed=7, corrupted_share=0.01)
 KEYS = {"deliveries": "delivery_id", "messages": "message_id", "tracked_urls": "url_id", "recipients": "recipient_id"}
@@ -163,6 +163,7 @@ def small_chunks() -> Iterator[None]:
     """Several chunks, so that what crosses their borders is looked at, too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reactions, "_CHUNK_LINES", 3_000)
+        patch.setattr(generating, "_BLOCK_LINES", 700)
         yield
 
 
