@@ -1,6 +1,7 @@
 """From options to a landing folder full of tracking logs, exports and bodies."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,36 @@ def generate_sample(options: SampleOptions, folder: Path, progress: Progress = l
     """
     claim_folder(folder, options)
     campaign = Campaign(options)
+    tally = Tally(campaign)
+    servers = [Server(options, place, folder / "logs" / f"tracking-{place + 1}") for place in range(options.servers)]
+    with ThreadPoolExecutor(1) as pool:
+        references = pool.submit(_write_references, campaign, folder)
+        _write_logs(campaign, servers, tally, progress)
+    counted = references.result() | tally.traits()
+
+    planted = {
+        "options": options.described(),
+        "is_complete": True,
+        "traits": planted_traits(campaign, counted, servers, tally.corrupted_count),
+        **tally.described(),
+        "servers": {server.folder.name: server.described() for server in servers},
+    }
+    write_json(folder / MANIFEST, planted)
+    return planted
+
+
+def _write_references(campaign: Campaign, folder: Path) -> dict[str, int]:
+    """Write exports and bodies; return how many rows or bodies show each trait of theirs."""
     exports, exported = export_files(campaign)
     for name, content in exports.items():
         write_bytes(folder / "exports" / name, content)
     bodies, placed = body_files(campaign)
     for name, text in bodies.items():
         write_bytes(folder / "contents" / name, text.encode())
+    return exported | placed
 
-    tally = Tally(campaign)
-    servers = [Server(options, place, folder / "logs" / f"tracking-{place + 1}") for place in range(options.servers)]
+
+def _write_logs(campaign: Campaign, servers: list[Server], tally: Tally, progress: Progress) -> None:
     texts = FieldTexts(campaign)
     for logged in made_ahead(_logged(campaign, servers, tally)):
         for server, events in zip(servers, logged, strict=True):
@@ -49,16 +71,6 @@ def generate_sample(options: SampleOptions, folder: Path, progress: Progress = l
                 progress(block.height)
     for server in servers:
         server.finish()
-
-    planted = {
-        "options": options.described(),
-        "is_complete": True,
-        "traits": planted_traits(campaign, exported | placed | tally.traits(), servers, tally.corrupted_count),
-        **tally.described(),
-        "servers": {server.folder.name: server.described() for server in servers},
-    }
-    write_json(folder / MANIFEST, planted)
-    return planted
 
 
 def _logged(campaign: Campaign, servers: list[Server], tally: Tally) -> Iterator[list[pl.DataFrame]]:
