@@ -173,6 +173,14 @@ def _insert(cursor: Cursor, files: list[FileKey], status: str, record: PullRecor
     return {FileKey(*values): load_id for *values, load_id in inserted}
 
 
+def lock_rejected_lines(cursor: Cursor, file: FileKey) -> None:
+    """Let no other pull of this server commit until this transaction ends: each sees what the other rejected."""
+    cursor.execute(
+        "select pg_advisory_xact_lock(hashtextextended('message-tracking rejects ' || %s || ' ' || %s, 0))",
+        (file.source_id, file.server),
+    )
+
+
 @contextmanager
 def held_lock(connection: Connection, name: str, *, wait: bool = False) -> Iterator[None]:
     """Hold a session lock known by its name, e.g. `load campaign/edge-a`, while the block runs.

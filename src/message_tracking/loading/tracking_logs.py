@@ -4,12 +4,15 @@ A pull of a file is one transaction: rows, rejected lines, ids and ledger row be
 a load can be killed at any point and simply run again.
 """
 
-from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from os import cpu_count
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import Any
 
 import polars as pl
@@ -36,6 +39,9 @@ from message_tracking.parsing.reading import ReadBlock, read_block
 from message_tracking.sources import Source
 from message_tracking.warehouse import Warehouse
 
+SIDE_BY_SIDE_BYTES = 32 << 20
+"""From so many bytes of logs on, several files are loaded at once."""
+MOST_LANES = 4
 LINES_FOR_LIMIT = 1000
 """From this many lines on, the reject limit fails a pull; below, it warns."""
 _SAMPLE_COUNT = 20
@@ -52,7 +58,8 @@ _TAKE_OUT_KNOWN_REJECTS = """
                 where
                     md5(kept.raw_line) = md5(arriving.raw_line)
                     and kept.raw_line = arriving.raw_line
-                    and kept.rejected_line_id < arriving.rejected_line_id
+                    -- What another load has committed was first, whoever began first.
+                    and (kept.load_id <> arriving.load_id or kept.rejected_line_id < arriving.rejected_line_id)
                     and (loads.source_id, loads.kind, loads.server) = %(server)s
                     and (
                         encode(substring(arriving.raw_line for 20), 'escape') ~ '^[0-9A-Za-z]0x[0-9A-Fa-f]{16}\t?$'
@@ -94,18 +101,17 @@ def load_tracking_logs(  # noqa: PLR0913  (what may be left out goes by name)
     name = f"load {source.name}/{server}"
     with (
         closing(warehouse.connect(f"message-tracking {name}")) as connection,
-        closing(warehouse.connect(f"message-tracking {name}, catalog")) as side_connection,
         ledger.held_lock(connection, name, wait=wait),
     ):
-        return _ServerLoad(connection, side_connection, source, server, progress, block_size).run()
+        return _ServerLoad(warehouse, connection, source, server, progress, block_size).run()
 
 
 @dataclass
 class _ServerLoad:
-    """One load of one server's files. `side_connection` commits what does no harm when the pull does not."""
+    """One load of one server's files."""
 
+    warehouse: Warehouse
     connection: Connection
-    side_connection: Connection
     source: Source
     server: str
     progress: Progress
@@ -114,33 +120,89 @@ class _ServerLoad:
     def __post_init__(self) -> None:
         """Prepare what lasts for all files."""
         self.source_id = ledger.register_source(self.connection, self.source.name)
-        self.catalog = Catalog.on(self.side_connection)
         self.summary = LoadSummary(self.source.name, self.server)
+        self.counting = Lock()
 
     def run(self) -> LoadSummary:
         """Load every file, by name."""
-        for path in self.source.log_files(self.server):
-            self._load(path)
+        paths = self.source.log_files(self.server)
+        with ExitStack() as stack:
+            lanes = [_Lane(self, self.connection, self._connect(stack, "catalog"))]
+            for number in range(2, _lane_count(paths) + 1):
+                extra = self._connect(stack, f"file {number}")
+                lanes.append(_Lane(self, extra, self._connect(stack, f"catalog {number}")))
+            _load_side_by_side(lanes, paths)
+        self.summary.failed_files.sort(key=lambda failed: failed.file_name)
+        self.summary.warnings.sort()
         self.summary.ignored += ledger.list_ignored(
             self.connection,
-            [self._file(path) for path in self.source.other_files(self.server)],
+            [self.file(path) for path in self.source.other_files(self.server)],
             "The name is not 0x<16 hex digits>.log or .log.gz, or not what `logs` asks for.",
         )
         return self.summary
 
-    def _file(self, path: Path) -> FileKey:
+    def _connect(self, stack: ExitStack, what: str) -> Connection:
+        """Open another connection, which the stack closes."""
+        name = f"message-tracking load {self.source.name}/{self.server}, {what}"
+        return stack.enter_context(closing(self.warehouse.connect(name)))
+
+    def file(self, path: Path) -> FileKey:
         """Name a file to the ledger."""
         return FileKey(self.source_id, ledger.TRACKING_LOG, self.server, path.name)
 
-    def _load(self, path: Path) -> None:
+
+def _lane_count(paths: Sequence[Path]) -> int:
+    """How many files to load at once. For little work another connection would cost more than it brings."""
+    try:
+        is_much = sum(path.stat().st_size for path in paths) >= SIDE_BY_SIDE_BYTES
+    except OSError:
+        is_much = False  # whoever loads the file says what is wrong with it
+    return min(cpu_count() or 1, len(paths), MOST_LANES) if is_much else 1
+
+
+def _load_side_by_side(lanes: "Sequence[_Lane]", paths: Iterable[Path]) -> None:
+    """Load each file in the lane that is free first. An error other than a file's own ends all lanes."""
+    waiting: SimpleQueue[Path] = SimpleQueue()
+    for path in paths:
+        waiting.put(path)
+
+    def work(lane: "_Lane") -> None:
+        with suppress(Empty):
+            while True:
+                lane.load(waiting.get_nowait())
+
+    if len(lanes) == 1:
+        work(lanes[0])
+        return
+    with ThreadPoolExecutor(len(lanes), thread_name_prefix="load") as pool:
+        try:
+            for done in as_completed([pool.submit(work, lane) for lane in lanes]):
+                done.result()
+        except BaseException:
+            with suppress(Empty):
+                while True:
+                    waiting.get_nowait()
+            raise
+
+
+class _Lane:
+    """Loads one file after the other. `side_connection` commits what does no harm when the pull does not."""
+
+    def __init__(self, load: _ServerLoad, connection: Connection, side_connection: Connection) -> None:
+        self.server_load = load
+        self.connection = connection
+        self.catalog = Catalog.on(side_connection)
+
+    def load(self, path: Path) -> None:
         """Load what is new in one file, or note why not."""
-        file, record = self._file(path), PullRecord()
+        load = self.server_load
+        file, record = load.file(path), PullRecord()
         try:
             pull = plan_pull(self.connection, path, file)
             if pull.is_unchanged:
-                self.progress(pull.size)
+                load.progress(pull.size)
                 return
-            self.progress(pull.from_offset)
+            load.progress(pull.from_offset)
             record = PullRecord(pull.from_offset, pull.from_offset, file_size=pull.size, modified_ns=pull.modified_ns)
             with self.connection:
                 self._pull(pull, file, record)
@@ -148,34 +210,36 @@ class _ServerLoad:
             record = record if isinstance(error, RejectLimitError) else PullRecord(file_size=record.file_size)
             record.error = str(error)
             ledger.write_failure(self.connection, file, record)
-            self.summary.failed_files.append(FailedFile(str(path), str(error)))
+            with load.counting:
+                load.summary.failed_files.append(FailedFile(str(path), str(error)))
 
     def _pull(self, pull: Pull, file: FileKey, record: PullRecord) -> None:
         """Pull one file within the caller's transaction."""
-        pulled = None
+        pulled, load = None, self.server_load
         for block, parsed in self._parsed_blocks(pull):
             if pulled is None:
                 pulled = _FilePull(self, self.connection.cursor(), file, pull, record)
             pulled.take(block, parsed)
-            self.progress(max(0, block.stored_offset - record.to_offset))
+            load.progress(max(0, block.stored_offset - record.to_offset))
             record.to_offset = block.stored_offset
         is_unfinished = not pull.is_gzip and record.to_offset < pull.size
-        self.summary.unfinished += is_unfinished
-        self.progress(pull.size - record.to_offset)
+        with load.counting:
+            load.summary.unfinished += is_unfinished
+        load.progress(pull.size - record.to_offset)
         if pulled is not None:
             record.to_offset = pull.size if pull.is_gzip else record.to_offset
             pulled.finish()
 
     def _parsed_blocks(self, pull: Pull) -> Generator[tuple[Block, ReadBlock]]:
         """Judge blocks in a thread of its own, one ahead of the copying."""
-        blocks = read_blocks(pull, self.block_size)
+        blocks, time_zone = read_blocks(pull, self.server_load.block_size), self.server_load.source.time_zone
         loaded_at = datetime.now(UTC)
 
         def following() -> tuple[Block, ReadBlock] | None:
             block = next(blocks, None)
             if block is None:
                 return None
-            return block, read_block(block.data, time_zone=self.source.time_zone, loaded_at=loaded_at)
+            return block, read_block(block.data, time_zone=time_zone, loaded_at=loaded_at)
 
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="parse") as pool:
             upcoming = pool.submit(following)
@@ -187,14 +251,14 @@ class _ServerLoad:
 class _FilePull:
     """The pull of one file in the open transaction."""
 
-    def __init__(self, load: _ServerLoad, cursor: Cursor, file: FileKey, pull: Pull, record: PullRecord) -> None:
-        self.load = load
+    def __init__(self, lane: _Lane, cursor: Cursor, file: FileKey, pull: Pull, record: PullRecord) -> None:
+        self.load = lane.server_load
         self.cursor = cursor
         self.file = file
         self.pull = pull
         self.record = record
         self.load_id = ledger.open_pull(cursor, file)
-        self.events = EventWriter(cursor, load.catalog, file, self.load_id, record)
+        self.events = EventWriter(cursor, lane.catalog, file, self.load_id, record)
         self.reasons: dict[str, int] = {}
 
     def take(self, block: Block, lines: ReadBlock) -> None:
@@ -212,6 +276,7 @@ class _FilePull:
         """Hold the rejects against the limit, enter the ids and close the ledger row."""
         record = self.record
         self._check_limit()
+        ledger.lock_rejected_lines(self.cursor, self.file)
         self._take_out_known_rejects()
         self.events.enter_ids()
         record.head_length = head_length(record.to_offset)
@@ -274,14 +339,15 @@ class _FilePull:
     def _add_to_summary(self) -> None:
         """Count a pull that is about to be committed."""
         summary, record = self.load.summary, self.record
-        summary.files += 1
-        summary.line_count += record.line_count
-        summary.accepted += record.accepted_count
-        summary.rejected += record.rejected_count
-        summary.already_loaded += record.already_loaded_count
-        summary.erased += record.erased_count
-        summary.reject_reasons.update({reason: count for reason, count in self.reasons.items() if count})
-        summary.warnings += record.warnings
+        with self.load.counting:
+            summary.files += 1
+            summary.line_count += record.line_count
+            summary.accepted += record.accepted_count
+            summary.rejected += record.rejected_count
+            summary.already_loaded += record.already_loaded_count
+            summary.erased += record.erased_count
+            summary.reject_reasons.update({reason: count for reason, count in self.reasons.items() if count})
+            summary.warnings += record.warnings
 
 
 def _sample(row: dict[str, Any]) -> dict[str, Any]:
