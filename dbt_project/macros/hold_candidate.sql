@@ -1,6 +1,15 @@
+{#
+  The number of the open candidate, given by whoever opened it; none where there is none. It is read when a statement is
+  made and not while dbt reads the project: what dbt remembers of the project stays true from one candidate to the next.
+#}
+{% macro candidate() %}
+    {%- set number = env_var('MESSAGE_TRACKING_CANDIDATE', '') if execute else '' -%}
+    {{ return(number | int if number else none) }}
+{% endmacro %}
+
 {% macro hold_candidate() -%}
     {%- if target.name != 'dev' -%}
-    select ops.hold_candidate({{ var('candidate') | int if var('candidate') is not none else 'null' }})
+    select ops.hold_candidate({{ candidate() if candidate() is not none else 'null' }})
     {%- endif -%}
 {%- endmacro %}
 

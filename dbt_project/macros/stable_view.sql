@@ -18,7 +18,7 @@
     {{ replace_view(target_relation, sql, statement_name='main') }}
     {% call statement('record_build') %}
         insert into ops.model_builds (publication_id, model, column_names, opened_count, closed_count)
-        values ({{ var('candidate') | int }}, {{ dbt.string_literal(this.identifier) }}, '{}', 0, 0)
+        values ({{ candidate() }}, {{ dbt.string_literal(this.identifier) }}, '{}', 0, 0)
     {% endcall %}
     {% do persist_docs(target_relation, model) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}

@@ -18,7 +18,6 @@
     {%- if target.name == 'dev' -%}
         {{ return(materialization_table_default()) }}
     {%- endif -%}
-    {%- set candidate = var('candidate') -%}
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set store = api.Relation.create(database=this.database, schema='mart_store', identifier=this.identifier, type='table') -%}
     {%- set published_schema = config.get('meta', {}).get('published_schema') -%}
@@ -52,7 +51,7 @@
     {{ begin_next_transaction() }}
 
     {% call statement('main') %}
-        {{ write_versions(store, columns, candidate | int) }}
+        {{ write_versions(store, columns, candidate()) }}
     {% endcall %}
     {% call statement('drop_new_rows') %}drop table pg_temp.new_rows{% endcall %}
 
@@ -136,7 +135,7 @@
                 add column {{ adapter.quote(column.name) }} {{ column.data_type }}
                 {%- if column.name in not_null %},
                 -- Rows of earlier publications never had it, so there is nothing to look through.
-                add check (valid_from < {{ var('candidate') | int }} or {{ adapter.quote(column.name) }} is not null) not valid
+                add check (valid_from < {{ candidate() }} or {{ adapter.quote(column.name) }} is not null) not valid
                 {%- endif %}{{ ',' if not loop.last }}
                 {%- endfor %}
             $statement$)

@@ -7,7 +7,6 @@ from cosmos.airflow.task_group import DbtTaskGroup
 from cosmos.config import ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, LoadMode, TestBehavior
 
-from message_tracking.building import dbt_variables
 from message_tracking.dbt_manifest import fresh_manifest
 from message_tracking.settings import Settings
 from message_tracking_airflow.hooks import WarehouseHook
@@ -51,6 +50,6 @@ def build_marts() -> DbtTaskGroup:
 
 
 def use_candidate_and_connection(context: Context, operator: Any) -> None:
-    """Give dbt its variables and its login, just before it starts: neither is known while a DAG is parsed."""
-    operator.vars = dbt_variables(context["ti"].xcom_pull(task_ids=OPEN_CANDIDATE))
-    operator.env = WarehouseHook().get_warehouse().dbt_environment()
+    """Give dbt its candidate and its login, just before it starts: neither is known while a DAG is parsed."""
+    candidate_id = context["ti"].xcom_pull(task_ids=OPEN_CANDIDATE)
+    operator.env = WarehouseHook().get_warehouse().dbt_environment(candidate_id)

@@ -29,11 +29,6 @@ def project_digest(settings: Settings) -> str:
     return digest.hexdigest()
 
 
-def dbt_variables(candidate_id: int) -> dict[str, Any]:
-    """Give the variables that every dbt command of a candidate needs."""
-    return {"candidate": candidate_id}
-
-
 def build(warehouse: Warehouse, settings: Settings, candidate_id: int, report: Report = print) -> None:
     """Build seeds and models of the candidate; tests are the gate's. Safe to repeat.
 
@@ -76,8 +71,7 @@ def run_dbt(
     warehouse: Warehouse, settings: Settings, command: Sequence[str], candidate_id: int, report: Report
 ) -> list[dict[str, Any]]:
     """Run a dbt command for a candidate and return the results it recorded, as `call_dbt` does."""
-    command = [*command, "--vars", json.dumps(dbt_variables(candidate_id))]
-    return call_dbt(settings, "dbt", command, warehouse.dbt_environment(), report)
+    return call_dbt(settings, "dbt", command, warehouse.dbt_environment(candidate_id), report)
 
 
 def call_dbt(

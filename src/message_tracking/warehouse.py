@@ -51,11 +51,15 @@ class Warehouse:
             what = f"Cannot connect to the warehouse at {self.address}: {error}".strip()
             raise MessageTrackingError(what, hint) from error
 
-    def dbt_environment(self) -> dict[str, str]:
-        """Environment variables that dbt_project/profiles.yml reads, and none of the caller's own session settings."""
+    def dbt_environment(self, candidate_id: int | None = None) -> dict[str, str]:
+        """Environment variables that the dbt project reads, and none of the caller's own session settings.
+
+        The candidate is no dbt variable: dbt would read the whole project anew for each one.
+        """
         parts = urlsplit(self.url)
         return {
             "PGOPTIONS": "",
+            "MESSAGE_TRACKING_CANDIDATE": "" if candidate_id is None else str(candidate_id),
             "MESSAGE_TRACKING_DBT_HOST": parts.hostname or "",
             "MESSAGE_TRACKING_DBT_PORT": str(parts.port or 5432),
             "MESSAGE_TRACKING_DBT_USER": unquote(parts.username or ""),
