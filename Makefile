@@ -59,10 +59,12 @@ lock: setup ## Write the requirements*.txt anew from the requirements*.in
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-cluster.in -o requirements-cluster.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 requirements-bench.in -o requirements-bench.txt
 
-.PHONY: setup setup-dev
+.PHONY: setup setup-dev setup-bench
 setup: $(VENV)/.installed ## Make the environment that runs the product
 setup-dev: $(VENV)/.installed-dev ## Make the environment that also tests and lints it
+setup-bench: $(VENV)/.installed-bench ## Make the environment that also measures it
 
 $(VENV)/.installed: requirements-setup.txt requirements.txt pyproject.toml setup.py $(wildcard src/message_tracking/native/*.c)
 	@echo "Setting up $(VENV) …"
@@ -74,4 +76,8 @@ $(VENV)/.installed: requirements-setup.txt requirements.txt pyproject.toml setup
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@$(UV) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev requirements-bench.txt
+	@$(UV) -r requirements-bench.txt
 	@touch $@
