@@ -25,6 +25,7 @@ def _list_traits(context: click.Context, _: click.Parameter, is_asked: bool) -> 
 @click.command()
 @click.option("--lines", default=50_000, show_default=True, help="Log lines in all files together.")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes another campaign.")
+@click.option("--number", default=0, show_default=True, help="Another number makes ids of its own, for one warehouse.")
 @click.option("--deliveries", default=8, show_default=True, help="Ordinary deliveries; traits add small ones.")
 @click.option("--servers", default=3, show_default=True, help="Tracking servers, each with its own prefix character.")
 @click.option(

@@ -16,6 +16,7 @@ Flags = npt.NDArray[np.bool_]
 FIRST_DELIVERY_ID = 451_600_000
 _FIRST_NEGATIVE_DELIVERY_ID = -1_900_000_000
 _ID_STEP = 977
+_IDS_PER_CAMPAIGN = 1_000_000
 
 _OF_ORDINARY = {1: "proofs", 2: "negative_ids"}
 """Traits of the second and the third delivery."""
@@ -61,7 +62,7 @@ class Deliveries:
     def ids(self) -> Integers:
         """Signed 32-bit ids."""
         first = np.where(self.are("negative_ids"), _FIRST_NEGATIVE_DELIVERY_ID, FIRST_DELIVERY_ID)
-        return np.asarray(first + _ID_STEP * np.arange(self.count))
+        return np.asarray(first + _IDS_PER_CAMPAIGN * self.options.number + _ID_STEP * np.arange(self.count))
 
     @cached_property
     def is_extra(self) -> Flags:

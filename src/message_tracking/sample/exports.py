@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from message_tracking.sample.campaign import Campaign
-from message_tracking.sample.deliveries import FIRST_DELIVERY_ID, Flags, Integers
+from message_tracking.sample.deliveries import Flags, Integers
 from message_tracking.sample.messages import DOMAINS
 
 STEP_SECONDS = 600
@@ -113,8 +113,8 @@ def _template(deliveries: pl.DataFrame) -> pl.DataFrame:
     return (
         deliveries.head(1)
         .with_columns(
-            pl.lit(FIRST_DELIVERY_ID - 1).alias("delivery_id"),
-            pl.lit(f"DM{FIRST_DELIVERY_ID - 1}").alias("internal_name"),
+            pl.col("delivery_id") - 1,
+            pl.format("DM{}", pl.col("delivery_id") - 1).alias("internal_name"),
             pl.lit("Template").alias("label"),
             pl.lit(0).alias("state"),
             pl.lit(True).alias("is_model"),

@@ -19,6 +19,8 @@ _DOMAIN_SHARES = [0.38, 0.1, 0.12, 0.09, 0.1, 0.06, 0.05, 0.1]
 _FIRST_ID = 600_000_000
 _FIRST_NEGATIVE_ID = -2_000_000_000
 _FIRST_UNKNOWN_ID = 1_900_000_000
+_IDS_PER_CAMPAIGN = 20_000_000
+"""Enough for 38 million lines."""
 _FAILURE_REASONS = np.array([1, 1, 1, 2, 3, 4, 5, 5, 20])
 _UNKNOWN_STATUSES = np.array([3, 9, 12])
 
@@ -126,6 +128,7 @@ class Messages:
         """Signed 32-bit id of each message, with strays."""
         number = self.of.first_messages[self._own] + self.send_order
         is_negative = self.of.are("negative_ids")[self._own]
+        number += _IDS_PER_CAMPAIGN * self.of.options.number
         own = number + np.where(is_negative, _FIRST_NEGATIVE_ID, _FIRST_ID)
         strays = np.zeros((self.of.count, MESSAGE_STRAYS), dtype=np.int64)
         place, choice = np.arange(self.of.count)[:, None], np.arange(_PER_KIND)

@@ -21,6 +21,8 @@ class SampleOptions:
     lines: int = 50_000
     """Log lines in all files together, the corrupted ones included."""
     seed: int = 1
+    number: int = 0
+    """Campaigns of different numbers share no id of a delivery, message, URL or log line: they fit into one warehouse."""
     deliveries: int = 8
     """Ordinary deliveries; traits turn the second one into a proof and add small ones."""
     servers: int = 3
@@ -40,6 +42,7 @@ class SampleOptions:
         ranges = {
             "lines": (self.lines, 1, 2**31),
             "seed": (self.seed, 0, 2**63 - 1),
+            "number": (self.number, 0, 60),
             "deliveries": (self.deliveries, 1, 1_000),
             "servers": (self.servers, 1, len(PREFIXES)),
             "gzip-share": (self.gzip_share, 0, 1),

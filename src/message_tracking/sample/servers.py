@@ -17,6 +17,7 @@ from message_tracking.sample.options import PREFIXES, SampleOptions
 
 _FIRST_COUNTER = 0x0A000000
 _COUNTERS_PER_SERVER = 0x100000000
+_COUNTERS_PER_CAMPAIGN = 0x10000000000
 _RENAMED = 0x4000000000000000
 """Added to the name of a file that is a copy."""
 _LINES_PER_FILE = [8192, 4096]
@@ -59,7 +60,7 @@ class Server:
 
     def counters(self, line_numbers: Integers) -> Integers:
         """The number in the id of each line."""
-        first = _FIRST_COUNTER + self.place * _COUNTERS_PER_SERVER
+        first = _FIRST_COUNTER + self.place * _COUNTERS_PER_SERVER + self.options.number * _COUNTERS_PER_CAMPAIGN
         return np.asarray(first + line_numbers + self._missing_before(line_numbers))
 
     def number(self, count: int) -> Integers:

@@ -23,6 +23,7 @@ _FIRST_ID = 1_500_000_000
 _FIRST_NEGATIVE_ID = -1_600_000_000
 _FIRST_UNKNOWN_ID = 1_990_000_000
 _IDS_PER_DELIVERY = 1_000
+_IDS_PER_CAMPAIGN = 1_100_000
 
 UNKNOWN_URL, FOREIGN_URL = 0, 1
 URL_STRAYS = 2
@@ -115,7 +116,8 @@ class TrackedUrls:
     def ids(self) -> Integers:
         """Signed 32-bit id of each URL, with strays."""
         place = np.arange(self.of.count)
-        first = np.where(self.of.are("negative_ids"), _FIRST_NEGATIVE_ID, _FIRST_ID) + _IDS_PER_DELIVERY * place
+        first = np.where(self.of.are("negative_ids"), _FIRST_NEGATIVE_ID, _FIRST_ID)
+        first = first + _IDS_PER_CAMPAIGN * self.of.options.number + _IDS_PER_DELIVERY * place
         own = first[:, None] + np.arange(len(self.links))
         another = (place + 1) % self.of.count
         # A delivery without links has none to lend.

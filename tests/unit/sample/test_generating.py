@@ -33,6 +33,17 @@ def test_the_same_options_write_the_same_bytes_and_touch_nothing(sample, options
     assert sum(told) == options.lines
 
 
+def test_campaigns_of_two_numbers_share_recipients_and_no_other_id(sample, options, tmp_path) -> None:
+    generate_sample(replace(options, number=1), tmp_path)
+    other = type(sample)(tmp_path)
+    for table, key in (("deliveries", "delivery_id"), ("messages", "message_id"), ("tracked_urls", "url_id")):
+        ids, others = ({row[key] for row in one.exports[table]} for one in (sample, other))
+        assert len(ids) == len(others)
+        assert not ids & others
+    assert sample.exports["recipients"] == other.exports["recipients"]
+    assert not {event.line[:19] for event in sample.events} & {event.line[:19] for event in other.events}
+
+
 def test_an_unfinished_or_damaged_sample_is_completed(sample, options, tmp_path) -> None:
     folder = tmp_path / "campaign"
     generate_sample(options, folder)
