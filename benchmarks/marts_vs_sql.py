@@ -22,7 +22,6 @@ from psycopg2 import sql
 from message_tracking.building import read_manifest, run_dbt
 from message_tracking.pipeline import be_quiet
 from message_tracking.publication import Candidate
-from message_tracking.warehouse import fetch_all
 
 BY_HAND = "by_hand"
 """The schema of the plain tables."""
@@ -112,9 +111,8 @@ class Sides:
 
 def _digest(bench: BenchWarehouse, schema: str, name: str) -> tuple[Any, ...]:
     """Number and digest of all rows of a relation."""
-    with closing(bench.warehouse.connect("compare")) as session:
-        query = sql.SQL("select count(*), sum(hashtextextended(each::text, 0)) from {} as each")
-        return fetch_all(session, query.format(sql.Identifier(schema, name)).as_string(session))[0]
+    query = sql.SQL("select count(*), sum(hashtextextended(each::text, 0)) from {} as each")
+    return bench.query(query.format(sql.Identifier(schema, name)))[0]
 
 
 @click.command()

@@ -41,7 +41,7 @@ def in_turn(runs: int, **sides: Callable[[], float]) -> dict[str, list[float]]:
     for run in range(1, runs + 1):
         for name, side in sides.items():
             taken[name].append(side())
-        say(f"Run {run} of {runs}: " + ", ".join(f"{name} {values[-1]:.3f} s" for name, values in taken.items()))
+        say(f"Run {run} of {runs}: " + ", ".join(f"{name} {values[-1]:.3g} s" for name, values in taken.items()))
     return taken
 
 

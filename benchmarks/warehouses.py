@@ -115,10 +115,10 @@ class BenchWarehouse:
         """The name of its database."""
         return self.warehouse.url.rpartition("/")[2]
 
-    def query(self, query: str) -> list[tuple[Any, ...]]:
+    def query(self, query: str | sql.Composed) -> list[tuple[Any, ...]]:
         """Run one query with the pipeline's rights."""
         with closing(self.warehouse.connect("benchmark")) as session:
-            return fetch_all(session, query)
+            return fetch_all(session, query if isinstance(query, str) else query.as_string(session))
 
 
 @contextmanager
