@@ -1,12 +1,12 @@
 """The heaviest marts written by hand for DuckDB, over Parquet files of the same raw rows."""
 
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from benchmarks.mart_figures import figures
 from benchmarks.measuring import seconds
 from benchmarks.warehouses import BenchWarehouse
 from pyarrow import csv, parquet
@@ -211,38 +211,6 @@ MARTS = {
 }
 """The statements in their order; the first one is a step to the marts."""
 
-FIGURES = {
-    "tracking_events": """
-        select
-            count(*), count(distinct event_id), count(distinct person_id), sum(message_id), sum(recipient_id),
-            sum(url_type), sum((seconds_since_sent * 1000000)::bigint), sum((transaction_amount * 100)::bigint),
-            sum(article_count), count(*) filter (where is_known_url), count(*) filter (where event_type = 'click')
-        from tracking_events
-    """,
-    "message_engagement": """
-        select
-            count(*), sum(message_id), sum(recipient_id), sum(status), sum(open_count), sum(click_count),
-            count(*) filter (where has_opted_out), sum((extract(epoch from last_opened_at) * 1000)::bigint)
-        from message_engagement
-    """,
-    "tracking_buckets": """
-        select count(*), sum(event_count), sum(url_id), sum(extract(epoch from bucket_at)::bigint)
-        from tracking_buckets
-    """,
-    "url_clicks": "select count(*), sum(click_count), sum(rank), sum(rank * click_count) from url_clicks",
-    "url_clicks_by_day": """
-        select count(*), sum(click_count), count(distinct click_date), min(click_date) - date '2000-01-01'
-        from url_clicks_by_day
-    """,
-    "tracking_statistics": """
-        select count(*), count(seconds_to_percent), sum((seconds_to_percent * 1000)::bigint) from tracking_statistics
-    """,
-}
-"""What has to come out equal of each mart: the same words in Postgres and in DuckDB."""
-
-RELATIONS = tuple(FIGURES)
-"""The marts that there are in DuckDB."""
-
 PARAMETER = """
     create macro decoded(text) as url_decode(replace(text, '+', ' '));
     create macro parameter(parameters, name) as decoded(regexp_extract(list_filter(
@@ -280,11 +248,6 @@ class DuckMarts:
         for name, select in MARTS.items():
             session.execute(f"create table {name} as {select}")
         session.execute("checkpoint")
-
-
-def figures(query: Callable[[str], list[tuple[Any, ...]]]) -> dict[str, Any]:
-    """What has to come out equal, by mart, as whole numbers."""
-    return {mart: [int(figure) for figure in query(select)[0]] for mart, select in FIGURES.items()}
 
 
 def export_raw(bench: BenchWarehouse, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Warehouses that benchmarks fill: each in a home of its own that is deleted at the end, whatever happens."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from copy import copy
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 from psycopg2 import sql
 from tests.conftest import execute, temporary_home
 from tests.warehouse.conftest import Pipeline
@@ -40,7 +42,7 @@ class BenchWarehouse:
         self.server = EmbeddedServer(home)
         self.settings = Settings(home, None, home / "sources.yml")
         self.warehouse = Warehouse(self.server.start())
-        self.source_names: list[str] = []
+        self.sources: dict[str, Path] = {}
         migrate(self.warehouse, self.settings)
 
     @cached_property
@@ -48,14 +50,21 @@ class BenchWarehouse:
         """Loads and publishes over all sources."""
         return Pipeline(self.warehouse, self.settings)
 
-    def add_source(self, name: str) -> Path:
-        """Name one more folder in the sources file; returns it."""
-        self.source_names.append(name)
-        sources = [f"{{name: {source}, kind: folder, path: landing/{source}}}" for source in self.source_names]
-        self.settings.sources_file.write_text(f"sources: [{', '.join(sources)}]\n")
-        folder = self.home / "landing" / name
-        folder.mkdir(parents=True)
-        return folder
+    def add_source(self, name: str, folder: Path | None = None) -> Path:
+        """Name one more folder in the sources file, by default a new one in the home; returns it."""
+        self.sources[name] = folder or self.home / "landing" / name
+        self.sources[name].mkdir(parents=True, exist_ok=True)
+        self._write_sources()
+        return self.sources[name]
+
+    def remove_source(self, name: str) -> None:
+        """Delete a source's folder and name it no more; what was loaded of it stays."""
+        shutil.rmtree(self.sources.pop(name))
+        self._write_sources()
+
+    def _write_sources(self) -> None:
+        sources = [{"name": name, "kind": "folder", "path": str(folder)} for name, folder in self.sources.items()]
+        self.settings.sources_file.write_text(yaml.safe_dump({"sources": sources}))
 
     def add_sample(self, options: SampleOptions, name: str = "campaign") -> Path:
         """Write a sample as a source of its own; returns its folder."""
