@@ -142,26 +142,38 @@ def measure(history: History, lines: int, batch: int, runs: int) -> list[Phases]
     return measured
 
 
+def compare(before: list[Phases], after: list[Phases]) -> list[float]:
+    """Tell how much longer each phase takes, and return what each later batch costs by what an earlier one does."""
+    for phase in before[0]:
+        earlier, later = (median(phases[phase] for phases in measured) for measured in (before, after))
+        say(f"{phase}: {earlier:.2f} s before, {later:.2f} s after, {later / earlier:.2f} x")
+    usual = median(sum(phases.values()) for phases in before)
+    return [sum(phases.values()) / usual for phases in after]
+
+
 @click.command()
-@click.option("--short", type=click.IntRange(min=1), default=200_000, show_default=True, help="Lines of history.")
-@click.option("--long", type=click.IntRange(min=1), default=2_000_000, show_default=True, help="A multiple of it.")
+@click.option(
+    "--history",
+    "lengths",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=(200_000, 2_000_000),
+    show_default=True,
+    help="Lines of history, from short to long; the others are multiples of the first.",
+)
 @click.option("--batch", type=click.IntRange(min=10), default=20_000, show_default=True, help="Lines of a batch.")
 @click.option("--deliveries", type=click.IntRange(1, 1000), default=200, show_default=True, help="Of a campaign.")
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Batches of each length.")
 @click.option("--name", default="batch_history_ratio_small", show_default=True, help="Of the ratio that is printed.")
-def main(short: int, long: int, batch: int, deliveries: int, runs: int, name: str) -> None:  # noqa: PLR0913, PLR0917
-    """Bring batches to a short and to a long history and compare what they cost."""
-    if long % short or long == short:
-        raise click.BadParameter("The long history is a multiple of the short one.")
+def main(lengths: tuple[int, ...], batch: int, deliveries: int, runs: int, name: str) -> None:
+    """Bring batches to ever longer histories and compare what they cost with the longest and with the shortest."""
+    shortest, *others = lengths
+    if not others or any(length % shortest for length in others) or list(lengths) != sorted(set(lengths)):
+        raise click.BadParameter("Name at least two lengths, in ascending order, all of them multiples of the first.")
     with new_warehouse() as bench:
-        history = History(bench, short, deliveries)
-        before = measure(history, short, batch, runs)
-        after = measure(history, long, batch, runs)
-    for phase in before[0]:
-        ratio = median(phases[phase] for phases in after) / median(phases[phase] for phases in before)
-        say(f"{phase}: {ratio:.2f} x with {long // short} times the history")
-    usual = median(sum(phases.values()) for phases in before)
-    report(name, [sum(phases.values()) / usual for phases in after], "x", "batches")
+        history = History(bench, shortest, deliveries)
+        measured = [measure(history, length, batch, runs) for length in lengths]
+    report(name, compare(measured[0], measured[-1]), "x", "batches")
 
 
 if __name__ == "__main__":
