@@ -33,7 +33,7 @@ SUITE = ExpectationSuite(
             "There is a row for every delivery of the reference data and for nothing else.",
             """
             select delivery_id
-            from (select delivery_id from staging.stg_delivery_data__deliveries) as described
+            from (select delivery_id from changed.stg_delivery_data__deliveries) as described
             full join (select delivery_id, true as is_row from {batch}) as rows using (delivery_id)
             where described.delivery_id is null or rows.is_row is null
             """,
@@ -53,7 +53,7 @@ SUITE = ExpectationSuite(
                     count(*) filter (where is_success) as success_count,
                     count(*) filter (where is_error) as error_count,
                     count(*) filter (where is_prepared) as prepared_count
-                from staging.stg_delivery_data__messages
+                from changed.stg_delivery_data__messages
                 inner join staging.message_statuses on status = code
                 where not is_seed
                 group by delivery_id
@@ -81,7 +81,7 @@ SUITE = ExpectationSuite(
             from {batch} as rows
             left join (
                 select delivery_id, max(occurred_at) as last_event_at
-                from audit.tracking_events where is_counted group by delivery_id
+                from changed.tracking_events where is_counted group by delivery_id
             ) as events on rows.delivery_id = events.delivery_id
             where rows.last_event_at is distinct from events.last_event_at
             """,
@@ -91,7 +91,7 @@ SUITE = ExpectationSuite(
             "Every status code of a message is in the seed message_statuses; others count nowhere (spec 8.41).",
             """
             select delivery_id, status, count(*) as message_count
-            from staging.stg_delivery_data__messages
+            from changed.stg_delivery_data__messages
             where not exists (select from staging.message_statuses where code = status)
             and delivery_id in (select delivery_id from {batch})
             group by delivery_id, status

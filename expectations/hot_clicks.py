@@ -16,7 +16,7 @@ SUITE = ExpectationSuite(
             select delivery_id, url_id
             from (
                 select delivery_id, url_id, click_count, click_share
-                from audit.url_clicks
+                from changed.url_clicks
                 where url_type in (1, 3, 6) or offer_id <> 0
             ) as links
             full join {batch} as rows using (delivery_id, url_id)

@@ -30,8 +30,8 @@ SUITE = ExpectationSuite(
             "Every message of a described delivery has a row.",
             """
             select messages.delivery_id, messages.message_id
-            from staging.stg_delivery_data__messages as messages
-            inner join audit.deliveries on messages.delivery_id = deliveries.delivery_id
+            from changed.stg_delivery_data__messages as messages
+            inner join changed.deliveries as deliveries on messages.delivery_id = deliveries.delivery_id
             where
                 messages.message_id <> 0
                 and not exists (
@@ -46,13 +46,13 @@ SUITE = ExpectationSuite(
             """
             select rows.delivery_id, rows.message_id
             from {batch} as rows
-            left join audit.deliveries on rows.delivery_id = deliveries.delivery_id
+            left join changed.deliveries as deliveries on rows.delivery_id = deliveries.delivery_id
             where
                 deliveries.delivery_id is null
                 or (
                     rows.is_seed is null
                     and not exists (
-                        select from audit.tracking_events as events
+                        select from changed.tracking_events as events
                         where events.delivery_id = rows.delivery_id and events.message_id = rows.message_id
                     )
                 )
@@ -75,7 +75,7 @@ SUITE = ExpectationSuite(
                     count(*) filter (where event_type = 'open') as open_count,
                     count(*) filter (where event_type = 'click') as click_count,
                     count(distinct message_id) filter (where event_type = 'opt_out') as opted_out_count
-                from audit.tracking_events
+                from changed.tracking_events
                 where is_counted and message_id <> 0 and is_known_delivery
                 group by delivery_id
             ) as events using (delivery_id)

@@ -28,7 +28,7 @@ SUITE = ExpectationSuite(
                 select delivery_id, url_id, sum(event_count) as event_count from {batch} group by delivery_id, url_id
             ) as buckets
             full join (
-                select delivery_id, url_id, count(*) as event_count from audit.tracking_events
+                select delivery_id, url_id, count(*) as event_count from changed.tracking_events
                 where is_counted group by delivery_id, url_id
             ) as events using (delivery_id, url_id)
             where buckets.event_count is distinct from events.event_count

@@ -27,30 +27,43 @@ SUITE = ExpectationSuite(
         ),
         grain("event_id"),
         never(
+            "new_events_are_new",
+            "No event that was loaded for this publication is in the click stream of another delivery too.",
+            """
+            select event_id, count(*) as row_count
+            from {batch}
+            where event_id in (
+                select event_id from staging.stg_tracking__events
+                where load_id = any (array(select load_id from staging.stg_operations__new_loads))
+            )
+            group by event_id
+            having count(*) > 1
+            """,
+            touched=None,
+        ),
+        never(
             "loaded_is_kept_plus_duplicate_opens",
-            "Every event that was loaded is in the click stream, or left out as a duplicate open (spec 8.24).",
+            "Every event that was loaded is counted with its delivery, where it is kept or left out as a duplicate open (spec 8.24).",
             """
             select counted.*
             from (
                 select
-                    (select count(*) from {batch}) as kept_count,
-                    (
-                        select coalesce(sum(duplicate_open_count), 0) from intermediate.int_deliveries__event_counts
-                    ) as duplicate_open_count,
+                    (select coalesce(sum(event_count), 0) from intermediate.int_deliveries__event_counts) as event_count,
                     (
                         select coalesce(sum(accepted_count), 0) from ops.file_ledger
                         where kind = 'tracking_log' and position <= (select to_position from ops.build_window)
                     ) as loaded_count
             ) as counted
-            where kept_count + duplicate_open_count <> loaded_count
+            where event_count <> loaded_count
             """,
+            touched=None,
         ),
         never(
             "delivery_is_complete",
             "Each delivery has as many events as came in, less its duplicate opens.",
             """
             select counts.delivery_id, counts.event_count, counts.duplicate_open_count, coalesce(kept.kept_count, 0) as kept_count
-            from intermediate.int_deliveries__event_counts as counts
+            from changed.int_deliveries__event_counts as counts
             left join (
                 select delivery_id, count(*) as kept_count from {batch} group by delivery_id
             ) as kept on counts.delivery_id = kept.delivery_id

@@ -14,7 +14,7 @@ SUITE = ExpectationSuite(
             "Each delivery has nine percents, the tens from 10 to 90, of three series.",
             """
             select delivery_id, rows.row_count, rows.ten_count
-            from audit.deliveries
+            from changed.deliveries as deliveries
             full join (
                 select
                     delivery_id,
@@ -55,8 +55,8 @@ SUITE = ExpectationSuite(
             """
             select rows.delivery_id, rows.series
             from {batch} as rows
-            inner join audit.delivery_indicators as indicators on rows.delivery_id = indicators.delivery_id
-            inner join audit.deliveries on rows.delivery_id = deliveries.delivery_id
+            inner join changed.delivery_indicators as indicators on rows.delivery_id = indicators.delivery_id
+            inner join changed.deliveries as deliveries on rows.delivery_id = deliveries.delivery_id
             where
                 rows.percent = 90
                 and (rows.seconds_to_percent is not null) <> (

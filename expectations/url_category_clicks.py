@@ -16,7 +16,7 @@ SUITE = ExpectationSuite(
             select delivery_id, category, categories.click_count, links.click_count as link_click_count
             from {batch} as categories
             full join (
-                select delivery_id, category, sum(click_count) as click_count from audit.url_clicks group by delivery_id, category
+                select delivery_id, category, sum(click_count) as click_count from changed.url_clicks group by delivery_id, category
             ) as links using (delivery_id, category)
             where categories.click_count is distinct from links.click_count
             """,

@@ -17,7 +17,7 @@ SUITE = ExpectationSuite(
             from {batch} as urls
             left join (
                 select delivery_id, url_id, sum(event_count) as event_count
-                from audit.tracking_buckets group by delivery_id, url_id
+                from changed.tracking_buckets group by delivery_id, url_id
             ) as buckets on urls.delivery_id = buckets.delivery_id and urls.url_id = buckets.url_id
             where urls.click_count <> coalesce(buckets.event_count, 0)
             """,
@@ -29,8 +29,8 @@ SUITE = ExpectationSuite(
             select delivery_id, url_id
             from (
                 select urls.delivery_id, urls.url_id
-                from staging.stg_delivery_data__tracked_urls as urls
-                inner join audit.deliveries on urls.delivery_id = deliveries.delivery_id
+                from changed.stg_delivery_data__tracked_urls as urls
+                inner join changed.deliveries as deliveries on urls.delivery_id = deliveries.delivery_id
                 where urls.url_id <> 1
             ) as tracked
             full join (select delivery_id, url_id, true as is_row from {batch}) as rows using (delivery_id, url_id)
@@ -54,8 +54,8 @@ SUITE = ExpectationSuite(
             "A web link of a body is a tracked URL of the delivery (spec 4.5).",
             """
             select links.delivery_id, links.content_part, links.source_url
-            from staging.stg_delivery_data__content_links as links
-            inner join audit.deliveries on links.delivery_id = deliveries.delivery_id
+            from changed.stg_delivery_data__content_links as links
+            inner join changed.deliveries as deliveries on links.delivery_id = deliveries.delivery_id
             where
                 links.source_url ~* '^https?://'
                 and not exists (

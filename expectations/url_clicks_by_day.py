@@ -19,7 +19,7 @@ SUITE = ExpectationSuite(
             "The days of a link add up to its clicks.",
             """
             select delivery_id, url_id, urls.click_count, days.click_count as day_click_count
-            from audit.url_clicks as urls
+            from changed.url_clicks as urls
             full join (
                 select delivery_id, url_id, sum(click_count) as click_count from {batch} group by delivery_id, url_id
             ) as days using (delivery_id, url_id)

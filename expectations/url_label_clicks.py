@@ -16,7 +16,7 @@ SUITE = ExpectationSuite(
             select delivery_id, label, labels.click_count, links.click_count as link_click_count
             from {batch} as labels
             full join (
-                select delivery_id, label, sum(click_count) as click_count from audit.url_clicks group by delivery_id, label
+                select delivery_id, label, sum(click_count) as click_count from changed.url_clicks group by delivery_id, label
             ) as links using (delivery_id, label)
             where labels.click_count is distinct from links.click_count
             """,

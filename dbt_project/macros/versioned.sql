@@ -37,6 +37,7 @@
         create temporary table new_rows as {{ sql }};
         analyze new_rows;
     {% endcall %}
+    {% do check_scope() %}
     {{ begin_next_transaction() }}
 
     {%- set columns = adapter.get_columns_in_relation(api.Relation.create(identifier='new_rows')) -%}
@@ -53,6 +54,7 @@
     {% call statement('main') %}
         {{ write_versions(store, columns, candidate()) }}
     {% endcall %}
+    {% do index_store(store) %}
     {% call statement('drop_new_rows') %}drop table pg_temp.new_rows{% endcall %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -78,6 +80,30 @@
         (select {{ publication }}) is not null
         and valid_from <= (select {{ publication }}) and valid_to > (select {{ publication }})
 {%- endmacro %}
+
+
+{#
+  Refuses rows of keys that the candidate does not touch: neither would such rows be compared with the current ones, nor
+  does the gate look at them.
+#}
+{% macro check_scope() %}
+    {%- set scope = config.get('meta', {}).get('scope') -%}
+    {% if scope %}
+        {%- set outside -%}
+            select new_row.{{ scope.column }} from new_rows as new_row
+            where not exists (
+                select from {{ ref(scope.relation) }} as in_scope where in_scope.{{ scope.column }} = new_row.{{ scope.column }}
+            )
+            limit 1
+        {%- endset -%}
+        {% for row in run_query(outside).rows %}
+            {{ exceptions.raise_compiler_error(
+                this.identifier ~ " gives rows of " ~ scope.column ~ " " ~ row[0] ~ ", which the candidate does not touch: limit the "
+                ~ "model with is_touched() to what its scope names."
+            ) }}
+        {% endfor %}
+    {% endif %}
+{% endmacro %}
 
 
 {# Makes the store where it is missing, adds columns that are new at the end, refuses what would change what readers know. #}
@@ -117,14 +143,10 @@
             create table {{ store }} as
             select 0 as valid_from, 0 as valid_to, new_rows.* from new_rows limit 0;
             alter table {{ store }} alter column valid_from set not null, alter column valid_to set not null;
-            create index on {{ store }} (valid_from);
-            create index on {{ store }} (valid_to) where valid_to < 2147483647;
-            create index on {{ store }} ({{ config.require('unique_key') | join(', ') }});
             {% for name in not_null %}
             alter table {{ store }} alter column {{ adapter.quote(name) }} set not null;
             {% endfor %}
         {% endcall %}
-        {% do create_indexes(store) %}
     {% endif %}
     {%- set added = columns | rejectattr('name', 'in', known) | list if existing else [] -%}
     {% if added %}
@@ -140,6 +162,20 @@
                 {%- endfor %}
             $statement$)
         {% endcall %}
+    {% endif %}
+{% endmacro %}
+
+
+{# Makes the indexes of a store that has none: once it is filled, which takes a fraction of the time. #}
+{% macro index_store(store) %}
+    {%- set has_none = run_query("select not exists (select from pg_index where indrelid = '" ~ store ~ "'::regclass)") -%}
+    {% if has_none.columns[0][0] %}
+        {% call statement('index_store') %}
+            create index on {{ store }} (valid_from);
+            create index on {{ store }} (valid_to) where valid_to < 2147483647;
+            create index on {{ store }} ({{ config.require('unique_key') | join(', ') }});
+        {% endcall %}
+        {% do create_indexes(store) %}
     {% endif %}
 {% endmacro %}
 

@@ -221,8 +221,8 @@ STORED: dict[Check, StoredPoison] = {
         "delete from mart_store.message_engagement where message_id = 109"
     ),
     ("message_engagement", "every_row_is_a_message"): StoredPoison(
-        "update mart_store.message_engagement set delivery_id = 9999 where message_id = 109",
-        also=frozenset({"every_message_has_a_row"}),
+        "update mart_store.message_engagement set message_id = 9999, is_seed = null where message_id = 109",
+        also=frozenset({"every_message_has_a_row", "messages_are_known"}),
     ),
     ("message_engagement", "reactions_are_in_the_click_stream"): StoredPoison(
         "delete from mart_store.tracking_events where event_type = 'opt_out'"
@@ -281,13 +281,17 @@ STORED: dict[Check, StoredPoison] = {
     ),
     ("tracking_events", "structure"): rename_column("audit.tracking_events", "browser"),
     ("tracking_events", "grain_event_id"): StoredPoison(
-        "update mart_store.tracking_events set event_id = 'campaign:50x0000000000000001' where delivery_id = 1000"
+        "update mart_store.tracking_events set event_id = 'campaign:50x0000000000000001' where delivery_id = 1000",
+        also=frozenset({"new_events_are_new"}),
+    ),
+    ("tracking_events", "new_events_are_new"): StoredPoison(
+        insert_changed("tracking_events", "event_id = 'campaign:50x0000000000000001'", delivery_id="999")
     ),
     ("tracking_events", "loaded_is_kept_plus_duplicate_opens"): StoredPoison(
         "update ops.file_ledger set line_count = line_count + 1, accepted_count = accepted_count + 1 where kind = 'tracking_log'"
     ),
     ("tracking_events", "delivery_is_complete"): StoredPoison(
-        "update mart_store.int_deliveries__event_counts set event_count = event_count + 1"
+        "update mart_store.int_deliveries__event_counts set duplicate_open_count = duplicate_open_count + 1"
     ),
     ("tracking_statistics", "structure"): rename_column(
         "audit.tracking_statistics", "seconds_to_percent", "later_percents_take_longer", "series_are_in_the_indicators"

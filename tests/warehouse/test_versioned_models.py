@@ -51,6 +51,19 @@ def test_a_model_that_breaks_its_contract_publishes_nothing(pipeline, landing, g
     assert stores == [(0,)]
 
 
+def test_a_model_that_gives_rows_of_other_deliveries_publishes_nothing(pipeline, landing, golden, changed_project):
+    """The gate looks at the deliveries that are touched only."""
+    landing.copy(golden("second-case"))
+    changed_project(
+        "hot_clicks/hot_clicks.sql", "select\n    delivery_id,", "select\n    delivery_id + 1 as delivery_id,"
+    )
+    pipeline.load()
+    with pytest.raises(
+        MessageTrackingError, match="hot_clicks gives rows of delivery_id [0-9]+, which the candidate does"
+    ):
+        pipeline.publish()
+
+
 def test_a_new_column_is_computed_for_all_rows_and_keeps_dependent_views(
     pipeline, landing, golden, changed_project, connection, connect_as
 ):

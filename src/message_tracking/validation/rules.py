@@ -1,5 +1,11 @@
-"""The words that suites are written in: Great Expectations' own expectations, with a name and a severity on each."""
+"""The words that suites are written in: Great Expectations' own expectations, with a name and a severity on each.
 
+A check reads what the candidate can have changed: the rows of the deliveries that it touches, which are all of them
+when everything is computed anew. What it says of other rows was said of them when they were published, and neither they
+nor what they come from have changed since: a model that gives rows of deliveries that are not touched is not built.
+"""
+
+import re
 from typing import Literal
 
 from great_expectations.expectations.core import ExpectTableColumnsToMatchSet, UnexpectedRowsExpectation
@@ -7,6 +13,9 @@ from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 
 Severity = Literal["critical", "warning"]
+
+TOUCHED = {"delivery_id": "int_deliveries__touched", "recipient_id": "int_recipients__touched"}
+"""Which keys a candidate touches, by the column that holds them."""
 
 
 def structure(*columns: str) -> Expectation:
@@ -20,21 +29,47 @@ def structure(*columns: str) -> Expectation:
     )
 
 
-def grain(*columns: str) -> Expectation:
+def grain(*columns: str, touched: str | None = "delivery_id") -> Expectation:
     """No two rows have the same key. Written as a query, because the failing keys are wanted, all of them."""
     names = ", ".join(columns)
     return never(
         f"grain_{'_'.join(columns)}",
         f"One row per {names}.",
         f"select {names}, count(*) as row_count from {{batch}} group by {names} having count(*) > 1",  # noqa: S608
+        touched=touched,
     )
 
 
-def never(check: str, description: str, query: str, severity: Severity = "critical") -> Expectation:
-    """The query, in which {batch} is the relation, gives no row. What it gives are the keys of the failing rows."""
+def never(
+    check: str, description: str, query: str, severity: Severity = "critical", *, touched: str | None = "delivery_id"
+) -> Expectation:
+    """The query, in which {batch} is the relation, gives no row. What it gives are the keys of the failing rows.
+
+    Of {batch}, and of other relations named as `changed.<relation>`, it sees the rows whose column `touched` holds a
+    key that the candidate touches; without `touched` all rows.
+    """
     return UnexpectedRowsExpectation(
-        unexpected_rows_query=query, severity=FailureSeverity(severity), meta={"check": check}, description=description
+        unexpected_rows_query=_limited(query, touched) if touched else query,
+        severity=FailureSeverity(severity),
+        meta={"check": check},
+        description=description,
     )
+
+
+def _limited(query: str, column: str) -> str:
+    """Put what the candidate touches in the place of whole relations."""
+    touched = f"select {column} from intermediate.{TOUCHED[column]}"  # noqa: S608  (texts of this module)
+
+    def rows_of(relation: str) -> str:
+        return f"(select * from {relation} where {column} in ({touched}))"  # noqa: S608
+
+    named = re.sub(r"\bchanged\.(\w+)", lambda found: rows_of(f"{_schema(found[1])}.{found[1]}"), query)
+    return named.replace("{batch}", rows_of("{batch}"))
+
+
+def _schema(relation: str) -> str:
+    """The schema in which a candidate shows a relation."""
+    return {"stg": "staging", "int": "intermediate"}.get(relation.split("_", maxsplit=1)[0], "audit")
 
 
 def shares_add_up() -> Expectation:
