@@ -22,7 +22,7 @@ class SampleOptions:
     """Log lines in all files together, the corrupted ones included."""
     seed: int = 1
     number: int = 0
-    """Campaigns of other numbers share no id of a delivery, message, URL or log line: they fit into one warehouse."""
+    """Campaigns of two numbers share no id of a delivery, message, URL or log line: both go into one warehouse."""
     deliveries: int = 8
     """Ordinary deliveries; traits turn the second one into a proof and add small ones."""
     servers: int = 3
