@@ -11,6 +11,9 @@ from typing import Any
 import click
 
 _STARTED_AT = time.monotonic()
+_SHOWN = 1_000
+"""Characters of each side's work where they differ."""
+
 _TO = "\N{EN DASH}"
 
 
@@ -52,8 +55,13 @@ def ratios(first: Sequence[float], second: Sequence[float]) -> list[float]:
 
 def same_work(what: str, first: object, second: object) -> None:
     """End the benchmark where its two sides have not done the same: their times could not be compared."""
-    if first != second:
-        raise SystemExit(f"The two sides of {what} have not done the same work:\n  {first}\n  {second}")
+    if first == second:
+        return
+    if isinstance(first, dict) and isinstance(second, dict):
+        differing = [name for name in {**first, **second} if first.get(name) != second.get(name)]
+        first, second = ({name: side.get(name) for name in differing} for side in (first, second))
+    told = "\n".join(f"  {str(side)[:_SHOWN]}" for side in (first, second))
+    raise SystemExit(f"The two sides of {what} have not done the same work:\n{told}")
 
 
 def _written(value: float) -> str:
