@@ -40,7 +40,7 @@ bench: setup-bench ## Print what was measured in 20 minutes, a line per figure: 
 	@$(BENCH).faults --kills 10
 
 .PHONY: bench-scale
-bench-scale: setup-bench ## Print the figures that need an hour and 40 GB of disk: millions of events
+bench-scale: setup-bench ## Print the figures that need an hour and 60 GB of disk: millions of events
 	@$(BENCH).publish_ms --lines 11000000
 	@$(BENCH).marts_vs_sql --lines 2000000
 	@$(BENCH).read_vs_table --lines 2000000
