@@ -28,6 +28,9 @@ test-long: setup-dev ## Run the heavy forms of the tests, which take an hour
 # Both are described in benchmarks/README.md; every line is a module of its own with --help.
 .PHONY: bench
 bench: setup-bench ## Print what was measured in 20 minutes, a line per figure: bench: <name> <value> <unit>
+	@$(BENCH).sample
+	@$(BENCH).load
+	@$(BENCH).load_vs_dlt --lines 500000
 	@$(BENCH).publish_ms --lines 100000 --publications 3
 	@$(BENCH).marts_vs_sql --lines 200000
 	@$(BENCH).read_vs_table --lines 200000 --publications 2
@@ -41,6 +44,8 @@ bench: setup-bench ## Print what was measured in 20 minutes, a line per figure: 
 
 .PHONY: bench-scale
 bench-scale: setup-bench ## Print the figures that need an hour and 60 GB of disk: millions of events
+	@$(BENCH).load --long-lines 50000000
+	@$(BENCH).load_vs_dlt
 	@$(BENCH).publish_ms --lines 11000000
 	@$(BENCH).marts_vs_sql --lines 2000000
 	@$(BENCH).read_vs_table --lines 2000000
