@@ -14,7 +14,7 @@ from message_tracking import publication
 from message_tracking.building import project_digest
 from message_tracking.errors import RefusedError
 from message_tracking.settings import Settings
-from message_tracking.waiting_loads import has_waiting_loads
+from message_tracking.waiting_loads import has_waiting_loads, wait_for_running_loads
 from message_tracking.warehouse import Warehouse
 from message_tracking_airflow.hooks import WarehouseHook
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOAD_PATIENCE = timedelta(minutes=5)
+"""How long a publication waits for loads that are going on when it begins."""
 REFUSED_FILES = "refused_files"
 """XCom key under which a load leaves what `report_refused_files` reports."""
 
@@ -86,8 +88,11 @@ def report_refused_files(load_task_id: str) -> None:
 def open_candidate() -> int:
     """Open a candidate publication for everything loaded since the live one; skip where nothing is new."""
     context = get_current_context()
+    warehouse = WarehouseHook().get_warehouse()
+    # Reference data is there before the logs are: one publication for both, not two.
+    wait_for_running_loads(warehouse, LOAD_PATIENCE, log.info)
     candidate = publication.open_candidate(
-        WarehouseHook().get_warehouse(),
+        warehouse,
         holder(context["run_id"]),
         project=project_digest(Settings.from_environment()),
     )

@@ -1,7 +1,10 @@
-"""Loads that no candidate has taken in yet."""
+"""Loads that no candidate has taken in yet, and loads that are going on."""
 
+import time
 from contextlib import closing
+from datetime import timedelta
 
+from message_tracking.building import Report
 from message_tracking.warehouse import Warehouse, fetch_all
 
 
@@ -30,3 +33,33 @@ def has_waiting_loads(warehouse: Warehouse, source: str, server: str = "") -> bo
             (source, server, server != ""),
         )
     return bool(rows[0][0])
+
+
+def wait_for_running_loads(warehouse: Warehouse, patience: timedelta, report: Report) -> None:
+    """Wait until the loads that are going on now have ended, at most that long: one publication can take in all.
+
+    Loads that begin meanwhile are not waited for.
+    """
+    deadline = time.monotonic() + patience.total_seconds()
+    with closing(warehouse.connect("waiting for loads")) as connection:
+        connection.autocommit = True
+        awaited: set[int] | None = None
+        while True:
+            running = dict(
+                fetch_all(
+                    connection,
+                    "select pid, application_name from pg_stat_activity "
+                    "where datname = current_database() and application_name like 'message-tracking load %%'",
+                )
+            )
+            if awaited is None:
+                awaited = set(running)
+                if running:
+                    report(f"Waiting for {', '.join(sorted(set(running.values())))}")
+            awaited &= set(running)
+            if not awaited:
+                return
+            if time.monotonic() > deadline:
+                report(f"Not waiting any longer than {patience}: the next publication takes in what they bring.")
+                return
+            time.sleep(0.2)
