@@ -237,3 +237,28 @@ def test_a_view_is_replaced_only_where_it_differs(connection):
     assert fetch_all(connection, "select n, m from marts.shown") == [(1, 2)]
     with pytest.raises(psycopg2.errors.InvalidTableDefinition):
         value(connection, replace, "select 2 as m")
+
+
+def test_the_planner_expects_most_rows_of_a_publication(connection):
+    """And sees only a ninth of them where the plain operators stand."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "create temporary table versions as select n % 10 as valid_from, 5 + n % 7 as valid_to "
+            "from generate_series(1, 10000) as n"
+        )
+        cursor.execute("analyze versions")
+        found = []
+        for at_most, above in (("<=", ">"), ("operator(ops.<=~)", "operator(ops.>~)")):
+            query = (
+                f"select valid_from, valid_to from versions where valid_from {at_most} (select ops.audit_publication() + 4) "
+                f"and valid_to {above} (select ops.audit_publication() + 4)"
+            )
+            cursor.execute(f"explain (format json) {query}")
+            (([plan],),) = cursor.fetchall()
+            cursor.execute(query)
+            found.append((plan["Plan"]["Plan Rows"], sorted(cursor.fetchall())))
+    (plain_estimate, plain_rows), (estimate, rows) = found
+    assert rows == plain_rows
+    assert 0 < len(rows) < 10_000
+    assert plain_estimate < 1_200
+    assert estimate > 9_800
