@@ -54,6 +54,7 @@ SUITE = ExpectationSuite(
                         where kind = 'tracking_log' and position <= (select to_position from ops.build_window)
                     ) as loaded_count
             ) as counted
+            left join (select true as is_any from {batch} limit 1) as kept on true
             where event_count <> loaded_count
             """,
             touched=None,

@@ -23,6 +23,14 @@ from message_tracking.parsing import reading, tracking_log
 from message_tracking.settings import PROJECT, Settings
 from message_tracking.warehouse import PIPELINE_ROLE, Warehouse
 
+MEASURED = """
+import resource, subprocess, sys
+exit_code = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)
+sys.exit(exit_code)
+"""
+"""Runs a program and prints its greatest memory, in MiB."""
+
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail in CI where a test was skipped: it has proven nothing."""

@@ -1,7 +1,9 @@
 """Accepted lines into raw.events, each id once, within an open transaction (design §6)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -42,13 +44,19 @@ _COLUMNS = (
 class Catalog:
     """What events refer to. It is committed on a connection of its own: it does no harm when the events are not."""
 
+    connection: Connection
     partitions: MonthlyPartitions
     user_agents: UserAgentIds
 
     @classmethod
     def on(cls, connection: Connection) -> "Catalog":
         """Keep the catalog through this connection."""
-        return cls(MonthlyPartitions(connection), UserAgentIds(connection))
+        return cls(connection, MonthlyPartitions(connection), UserAgentIds(connection))
+
+    def loaded_ids(self, source_id: int, prefix: str) -> IdSet:
+        """Read what any server of a source has loaded under a prefix."""
+        with self.connection, self.connection.cursor() as cursor:
+            return read_loaded_ids(cursor, source_id, prefix)
 
 
 class EventWriter:
@@ -66,11 +74,18 @@ class EventWriter:
 
     def take(self, accepted: LogEvents) -> None:
         """Copy the events that are new and count all."""
+        self.prepare(accepted)()
+
+    def prepare(self, accepted: LogEvents) -> Callable[[], None]:
+        """Count the events and lay out those that are new; what is returned copies them.
+
+        That may be called in another thread, while the next events are prepared: what is read here for them is read on
+        the catalog's connection.
+        """
         is_new = self._is_new(accepted)
         events, doubled = (
             (accepted, accepted.take(~is_new)) if is_new.all() else (accepted.take(is_new), accepted.take(~is_new))
         )
-        self._copy(events)
         self.added.add(events.prefix, events.counter)
         self.other.add(doubled.prefix, doubled.counter)
         for prefix, counters in by_prefix(events.prefix, events.counter):
@@ -82,6 +97,7 @@ class EventWriter:
         if len(events):
             newest = POSTGRES_EPOCH + timedelta(microseconds=int(events.occurred_at.max()))
             record.newest_event_at = max(record.newest_event_at or newest, newest)
+        return self._copying(events)
 
     def note_rejected(self, rejected: pl.DataFrame) -> None:
         """Note the ids of rejected lines that could be read: they are no gaps."""
@@ -104,14 +120,14 @@ class EventWriter:
         is_new = first_of_each(accepted.prefix, accepted.counter)
         for prefix, counters in by_prefix(accepted.prefix, accepted.counter):
             if prefix not in self.known:
-                self.known[prefix] = read_loaded_ids(self.cursor, self.file.source_id, prefix)
+                self.known[prefix] = self.catalog.loaded_ids(self.file.source_id, prefix)
             is_new[accepted.prefix == ord(prefix)] &= ~self.known[prefix].contains(counters)
         return is_new
 
-    def _copy(self, events: LogEvents) -> None:
-        """Append events to raw.events."""
+    def _copying(self, events: LogEvents) -> Callable[[], None]:
+        """Lay out events for raw.events; what is returned appends them."""
         if not len(events):
-            return
+            return lambda: None
         self.catalog.partitions.ensure(events.occurred_at)
         rows = event_rows(
             events.buffer,
@@ -123,4 +139,4 @@ class EventWriter:
             self.load_id,
             self.file.source_id,
         )
-        copy_encoded(self.cursor, ("raw", "events"), _COLUMNS, rows)
+        return partial(copy_encoded, self.cursor, ("raw", "events"), _COLUMNS, rows)

@@ -5,7 +5,7 @@ a load can be killed at any point and simply run again.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -216,12 +216,20 @@ class _Lane:
     def _pull(self, pull: Pull, file: FileKey, record: PullRecord) -> None:
         """Pull one file within the caller's transaction."""
         pulled, load = None, self.server_load
-        for block, parsed in self._parsed_blocks(pull):
-            if pulled is None:
-                pulled = _FilePull(self, self.connection.cursor(), file, pull, record)
-            pulled.take(block, parsed)
-            load.progress(max(0, block.stored_offset - record.to_offset))
-            record.to_offset = block.stored_offset
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy") as pool:
+            copied: Future[None] | None = None
+            for block, parsed in self._parsed_blocks(pull):
+                if pulled is None:
+                    pulled = _FilePull(self, self.connection.cursor(), file, pull, record)
+                copy = pulled.prepare(block, parsed)
+                if copied:
+                    copied.result()
+                # The server never waits for a block: the next one is laid out meanwhile, and the one after it judged.
+                copied = pool.submit(copy)
+                load.progress(max(0, block.stored_offset - record.to_offset))
+                record.to_offset = block.stored_offset
+            if copied:
+                copied.result()
         is_unfinished = not pull.is_gzip and record.to_offset < pull.size
         with load.counting:
             load.summary.unfinished += is_unfinished
@@ -261,16 +269,21 @@ class _FilePull:
         self.events = EventWriter(cursor, lane.catalog, file, self.load_id, record)
         self.reasons: dict[str, int] = {}
 
-    def take(self, block: Block, lines: ReadBlock) -> None:
-        """Copy a block's new events and its rejected lines."""
+    def prepare(self, block: Block, lines: ReadBlock) -> Callable[[], None]:
+        """Count a block's lines and lay out its events; what is returned copies them and the rejected lines."""
         first_line = self.pull.lines_before + self.record.line_count + 1
-        self.events.take(lines.events)
+        copy_events = self.events.prepare(lines.events)
         self.events.note_rejected(lines.rejected)
-        self._copy_rejected(lines.rejected, first_line, block.offset)
         self.record.line_count += lines.line_count
         self.record.rejected_count += lines.rejected.height
         for reason, count in lines.rejected["reason"].value_counts().iter_rows():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
+
+        def copy() -> None:
+            copy_events()
+            self._copy_rejected(lines.rejected, first_line, block.offset)
+
+        return copy
 
     def finish(self) -> None:
         """Hold the rejects against the limit, enter the ids and close the ledger row."""

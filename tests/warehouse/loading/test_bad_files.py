@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.conftest import MEASURED
 
 from message_tracking.cli import main
 from message_tracking.loading import log_files
@@ -23,15 +24,6 @@ from message_tracking.warehouse import fetch_all
 WHOLE = "0x00000000000000AA.log"
 BAD = "0x00000000000000BB.log"
 DELIVERIES = "delivery_id,internal_name,label"
-
-
-MEASURED = """
-import resource, subprocess, sys
-exit_code = subprocess.run(sys.argv[1:]).returncode
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)
-sys.exit(exit_code)
-"""
-"""Runs a program and prints its greatest memory, in MiB."""
 
 
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
