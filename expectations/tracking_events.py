@@ -27,17 +27,23 @@ SUITE = ExpectationSuite(
         ),
         grain("event_id"),
         never(
-            "new_events_are_new",
-            "No event that was loaded for this publication is in the click stream of another delivery too.",
+            "every_event_has_an_id_of_its_own",
+            "As many log ids were entered as events were loaded, so none was loaded twice, whatever delivery it names (design 6).",
             """
-            select event_id, count(*) as row_count
-            from {batch}
-            where event_id in (
-                select event_id from staging.stg_tracking__events
-                where load_id = any (array(select load_id from staging.stg_operations__new_loads))
-            )
-            group by event_id
-            having count(*) > 1
+            select counted.*
+            from (
+                select
+                    (
+                        select coalesce(sum(coalesce(upper(ids)::numeric, 9223372036854775808) - lower(ids)), 0)
+                        from ops.id_ranges, unnest(loaded_ids) as ids
+                    ) as id_count,
+                    (
+                        select coalesce(sum(accepted_count), 0) from ops.file_ledger
+                        where kind = 'tracking_log' and status = 'loaded'
+                    ) as loaded_count
+            ) as counted
+            left join (select true as is_any from {batch} limit 1) as kept on true
+            where id_count <> loaded_count
             """,
             touched=None,
         ),
@@ -77,21 +83,22 @@ SUITE = ExpectationSuite(
             """
             with new_events as (
                 select
-                    events.event_id, events.delivery_id, events.message_id, events.url_id,
+                    events.delivery_id, events.message_id, events.url_id, events.occurred_at,
                     messages.delivery_id <> events.delivery_id or urls.delivery_id <> events.delivery_id as is_foreign
                 from staging.stg_tracking__events as events
                 left join staging.stg_delivery_data__messages as messages
                     on events.message_id = messages.message_id and events.message_id <> 0
                 left join staging.stg_delivery_data__tracked_urls as urls on events.url_id = urls.url_id
                 where
-                    events.event_id in (select event_id from {batch} where url_id <> 1)
+                    events.url_id <> 1
                     and events.load_id = any (array(select load_id from staging.stg_operations__new_loads))
             ),
             share as (
                 select count(*) filter (where is_foreign) > 0.01 * count(*) as is_too_high from new_events
             )
-            select event_id, delivery_id, message_id, url_id
-            from new_events
+            select distinct event_id, delivery_id, message_id, url_id
+            from {batch} as kept
+            inner join new_events using (delivery_id, message_id, url_id, occurred_at)
             where is_foreign and (select is_too_high from share)
             """,
         ),

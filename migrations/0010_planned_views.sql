@@ -9,3 +9,7 @@ create operator ops.>~ (
 );
 comment on operator ops.<=~ (integer, integer) is 'As <=, for the planner true of nearly every row.';
 comment on operator ops.>~ (integer, integer) is 'As >, for the planner true of nearly every row.';
+
+-- They read, in the snapshot of the query. Else no query on a mart, and no build, would use more than one core.
+alter function ops.visible_publication() parallel safe;
+alter function ops.audit_publication() parallel safe;

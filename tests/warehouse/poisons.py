@@ -282,13 +282,13 @@ STORED: dict[Check, StoredPoison] = {
     ("tracking_events", "structure"): rename_column("audit.tracking_events", "browser"),
     ("tracking_events", "grain_event_id"): StoredPoison(
         "update mart_store.tracking_events set event_id = 'campaign:50x0000000000000001' where delivery_id = 1000",
-        also=frozenset({"new_events_are_new"}),
     ),
-    ("tracking_events", "new_events_are_new"): StoredPoison(
-        insert_changed("tracking_events", "event_id = 'campaign:50x0000000000000001'", delivery_id="999")
+    ("tracking_events", "every_event_has_an_id_of_its_own"): StoredPoison(
+        "update ops.id_ranges set loaded_ids = loaded_ids - '{[1,2)}'"
     ),
     ("tracking_events", "loaded_is_kept_plus_duplicate_opens"): StoredPoison(
-        "update ops.file_ledger set line_count = line_count + 1, accepted_count = accepted_count + 1 where kind = 'tracking_log'"
+        "update ops.file_ledger set line_count = line_count + 1, accepted_count = accepted_count + 1 where kind = 'tracking_log'",
+        also=frozenset({"every_event_has_an_id_of_its_own"}),
     ),
     ("tracking_events", "delivery_is_complete"): StoredPoison(
         "update mart_store.int_deliveries__event_counts set duplicate_open_count = duplicate_open_count + 1"
