@@ -11,10 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from message_tracking.errors import ConfigurationError
+
 PADDING = 64
 """Bytes that must follow a block: some are looked at before the line's end is known."""
 
 _POINTER, _INT64 = ctypes.c_void_p, ctypes.c_int64
+
+
+def _load(library: Path) -> ctypes.CDLL:
+    """Load the library. Raises ConfigurationError where it was not compiled, or for another machine."""
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise ConfigurationError(f"{library} cannot be loaded: {error}.", "`make setup` compiles it.") from error
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:
@@ -24,7 +34,7 @@ def _function(name: str, result: Any, *arguments: Any) -> Any:
     return function
 
 
-_LIBRARY = ctypes.CDLL(str(Path(__file__).with_name("kernels.so")))
+_LIBRARY = _load(Path(__file__).with_name("kernels.so"))
 _read_plain_lines = _function(
     "read_plain_lines", _INT64, _POINTER, _INT64, _INT64, _INT64, *[_POINTER] * 7, ctypes.POINTER(_INT64)
 )

@@ -90,11 +90,3 @@ def test_plain_and_other_lines_stay_in_order():
 def test_nothing():
     read = read_block(b"")
     assert (read.line_count, len(read.events), read.rejected.height) == (0, 0, 0)
-
-
-def test_arrays_that_c_would_misread_are_refused():
-    block = np.zeros(200, np.uint16)
-    with pytest.raises(TypeError, match="uint16"):
-        PlainLines(block, 10, 1, 0, 0)
-    with pytest.raises(AssertionError):
-        PlainLines(np.zeros(10, np.uint8), 10, 1, 0, 0)
