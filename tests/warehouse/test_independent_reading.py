@@ -143,7 +143,7 @@ PLANTED = {
         Planted(AVERAGES, "(not deliveries.is_proof and not deliveries.is_model)::integer", "1", "delivery_indicators", "platform_reactivity_rate"),
     ],
     "windows": [
-        Planted("models/intermediate/int_tracking_events__deduplicated.sql", "where occurred_at < last", "where occurred_at <= last", "tracking_events", MISSING),
+        Planted("models/intermediate/int_tracking_events__deduplicated.sql", "coalesce(occurred_at < last", "coalesce(occurred_at <= last", "tracking_events", MISSING),
         Planted(INDICATORS, "count(distinct person_id) filter (where event_type = 'click')", "count(distinct person_id)", "delivery_indicators", "person_click_count"),
         Planted(STATISTICS, " + interval '5 minutes'", "", "tracking_statistics", "seconds_to_percent"),
         Planted(HOT_CLICKS, "> url_clicks.occurrence", ">= url_clicks.occurrence", "hot_clicks", "is_drawn"),
