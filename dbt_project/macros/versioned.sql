@@ -67,8 +67,8 @@
 
 {#
   The rows of a store that one publication shows. The filter must stay uncorrelated: a function per row is many times
-  slower. Most rows pass it, which the operators tell the planner (migration 0010). Its first condition names no column, so it is tested once and before any row: a pin on what cannot be read is an
-  error even where no row would have been looked at.
+  slower. Most rows pass it, which the operators tell the planner (migration 0010). Its first condition names no column, so
+  it is tested once and before any row: a pin on what cannot be read is an error even where no row would have been looked at.
 #}
 {% macro versions_shown(store, columns, publication) -%}
     select

@@ -5,7 +5,7 @@ from contextlib import closing
 from datetime import timedelta
 
 from message_tracking.building import Report
-from message_tracking.warehouse import Warehouse, fetch_all
+from message_tracking.warehouse import Connection, Warehouse, fetch_all
 
 
 def has_waiting_loads(warehouse: Warehouse, source: str, server: str = "") -> bool:
@@ -43,23 +43,22 @@ def wait_for_running_loads(warehouse: Warehouse, patience: timedelta, report: Re
     deadline = time.monotonic() + patience.total_seconds()
     with closing(warehouse.connect("waiting for loads")) as connection:
         connection.autocommit = True
-        awaited: set[int] | None = None
-        while True:
-            running = dict(
-                fetch_all(
-                    connection,
-                    "select pid, application_name from pg_stat_activity "
-                    "where datname = current_database() and application_name like 'message-tracking load %%'",
-                )
-            )
-            if awaited is None:
-                awaited = set(running)
-                if running:
-                    report(f"Waiting for {', '.join(sorted(set(running.values())))}")
-            awaited &= set(running)
-            if not awaited:
-                return
+        running = _running_loads(connection)
+        if running:
+            report(f"Waiting for {', '.join(sorted(set(running.values())))}")
+        awaited = set(running)
+        while awaited:
             if time.monotonic() > deadline:
                 report(f"Not waiting any longer than {patience}: the next publication takes in what they bring.")
                 return
             time.sleep(0.2)
+            awaited &= _running_loads(connection).keys()
+
+
+def _running_loads(connection: Connection) -> dict[int, str]:
+    """Name the sessions that load, by server process."""
+    query = (
+        "select pid, application_name from pg_stat_activity "
+        "where datname = current_database() and application_name like 'message-tracking load %%'"
+    )
+    return dict(fetch_all(connection, query))

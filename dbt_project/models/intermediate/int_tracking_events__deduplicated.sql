@@ -16,6 +16,16 @@ opens as (
         ) as last_kept_open_at
     from events
     where url_id = 1 and message_id <> 0
+),
+
+judged as (
+    select * from opens
+    union all
+    select
+        *,
+        null as last_kept_open_at
+    from events
+    where url_id <> 1 or message_id = 0
 )
 
 select
@@ -30,19 +40,4 @@ select
     device,
     occurred_at,
     coalesce(occurred_at < last_kept_open_at + interval '{{ var("duplicate_open_seconds") }} seconds', false) as is_duplicate_open
-from opens
-union all
-select
-    event_id,
-    delivery_id,
-    message_id,
-    url_id,
-    person_id,
-    parameters,
-    browser,
-    operating_system,
-    device,
-    occurred_at,
-    false as is_duplicate_open
-from events
-where url_id <> 1 or message_id = 0
+from judged

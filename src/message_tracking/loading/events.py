@@ -83,9 +83,8 @@ class EventWriter:
         the catalog's connection.
         """
         is_new = self._is_new(accepted)
-        events, doubled = (
-            (accepted, accepted.take(~is_new)) if is_new.all() else (accepted.take(is_new), accepted.take(~is_new))
-        )
+        events = accepted if is_new.all() else accepted.take(is_new)
+        doubled = accepted.take(~is_new)
         self.added.add(events.prefix, events.counter)
         self.other.add(doubled.prefix, doubled.counter)
         for prefix, counters in by_prefix(events.prefix, events.counter):

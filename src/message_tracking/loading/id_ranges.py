@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the class is spelled so there)
 
-from message_tracking.loading.ledger import FileKey
+from message_tracking.loading.ledger import FileKey, lock_until_commit
 
 MAX_COUNTER = (1 << 63) - 1
 Counters = NDArray[np.int64]
@@ -106,10 +106,7 @@ def read_loaded_ids(cursor: Cursor, source_id: int, prefix: str) -> IdSet:
 
 def lock_prefix(cursor: Cursor, source_id: int, prefix: str) -> None:
     """Keep other loads of a (source, prefix) from committing until this transaction ends."""
-    cursor.execute(
-        "select pg_advisory_xact_lock(hashtextextended('message-tracking ids ' || %s || ' ' || %s, 0))",
-        (source_id, prefix),
-    )
+    lock_until_commit(cursor, f"ids {source_id} {prefix}")
 
 
 def take_out_loaded_elsewhere(cursor: Cursor, load_id: int, source_id: int, prefix: str, added: IdSet) -> int:

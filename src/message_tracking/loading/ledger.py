@@ -154,7 +154,7 @@ def list_ignored(connection: Connection, files: list[FileKey], why: str) -> int:
 
 def lock_versions(cursor: Cursor, kind: str) -> None:
     """Let nobody else decide which rows of a kind of reference data are current before the caller's commit."""
-    cursor.execute("select pg_advisory_xact_lock(hashtextextended('message-tracking merge ' || %s, 0))", (kind,))
+    lock_until_commit(cursor, f"merge {kind}")
 
 
 def forget_failures(cursor: Cursor, *files: FileKey, but: Collection[int] = ()) -> None:
@@ -173,12 +173,14 @@ def _insert(cursor: Cursor, files: list[FileKey], status: str, record: PullRecor
     return {FileKey(*values): load_id for *values, load_id in inserted}
 
 
+def lock_until_commit(cursor: Cursor, name: str) -> None:
+    """Let others who lock this name wait until the transaction ends."""
+    cursor.execute("select pg_advisory_xact_lock(hashtextextended('message-tracking ' || %s, 0))", (name,))
+
+
 def lock_rejected_lines(cursor: Cursor, file: FileKey) -> None:
     """Let no other pull of this server commit until this transaction ends: each sees what the other rejected."""
-    cursor.execute(
-        "select pg_advisory_xact_lock(hashtextextended('message-tracking rejects ' || %s || ' ' || %s, 0))",
-        (file.source_id, file.server),
-    )
+    lock_until_commit(cursor, f"rejects {file.source_id} {file.server}")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 
+from message_tracking.loading.ledger import lock_until_commit
 from message_tracking.parsing.log_events import POSTGRES_EPOCH
 
 _MICROSECONDS_OF_A_DAY = 86_400_000_000
@@ -29,7 +30,7 @@ class MonthlyPartitions:
         for month in sorted(months - self._known):
             with self._connection, self._connection.cursor() as cursor:
                 # Loads that meet a new month at once take turns.
-                cursor.execute("select pg_advisory_xact_lock(hashtextextended('message-tracking partitions', 0))")
+                lock_until_commit(cursor, "partitions")
                 cursor.execute("select to_regclass(%s)", (f"raw.{_name(month)}",))
                 if cursor.fetchone() == (None,):
                     # Attaching lets others read and write the parent; `create … partition of` would lock them out.

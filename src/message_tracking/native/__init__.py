@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from message_tracking.errors import ConfigurationError
+from message_tracking.parsing.log_events import NUMBERS, TEXTS
 
 PADDING = 64
 """Bytes that must follow a block: some are looked at before the line's end is known."""
@@ -61,7 +62,7 @@ class PlainLines:
         `earliest` and `latest` are microseconds since 2000-01-01 by the log's own clock; a line outside is not plain.
         """
         line, prefix = np.empty(line_count, np.int64), np.empty(line_count, np.uint8)
-        numbers, texts = np.empty((line_count, 5), np.int64), np.empty((line_count, 7, 2), np.int32)
+        numbers, texts = np.empty((line_count, len(NUMBERS)), np.int64), np.empty((line_count, len(TEXTS), 2), np.int32)
         odd = np.empty((3, line_count), np.int64)
         odd_count = _INT64()
         assert len(block) >= size + PADDING  # noqa: S101  (memory is at stake)
