@@ -40,28 +40,37 @@ SUITE = ExpectationSuite(
         ),
         never(
             "processed_are_the_delivery_s_messages",
-            "Success and error are the messages that are no seeds with such a status, and processed is both and the prepared (spec 4.1).",
+            "Success, error and complaints have got as many as there are more messages of such a status that are no seeds (spec 4.1).",
             """
-            select
-                rows.delivery_id, rows.processed_count, rows.success_count, rows.error_count,
-                messages.success_count as success_message_count, messages.error_count as error_message_count,
-                messages.prepared_count as prepared_message_count
+            select delivery_id, rows.processed_count, rows.success_count, rows.error_count, rows.complaint_count,
+                messages.success_count as more_success_count, messages.error_count as more_error_count,
+                messages.prepared_count as more_prepared_count, messages.complaint_count as more_complaint_count
             from {batch} as rows
+            left join live.deliveries as before using (delivery_id)
             left join (
                 select
                     delivery_id,
-                    count(*) filter (where is_success) as success_count,
-                    count(*) filter (where is_error) as error_count,
-                    count(*) filter (where is_prepared) as prepared_count
-                from changed.stg_delivery_data__messages
+                    sum(change) filter (where is_success) as success_count,
+                    sum(change) filter (where is_error) as error_count,
+                    sum(change) filter (where is_prepared) as prepared_count,
+                    sum(change) filter (where is_error and failure_reason = 8) as complaint_count
+                from changes.message_engagement
                 inner join staging.message_statuses on status = code
                 where not is_seed
                 group by delivery_id
-            ) as messages on rows.delivery_id = messages.delivery_id
+            ) as messages using (delivery_id)
             where
-                rows.success_count <> coalesce(messages.success_count, 0)
-                or rows.error_count <> coalesce(messages.error_count, 0)
-                or rows.processed_count <> rows.success_count + rows.error_count + coalesce(messages.prepared_count, 0)
+                (
+                    rows.success_count - coalesce(before.success_count, 0),
+                    rows.error_count - coalesce(before.error_count, 0),
+                    rows.complaint_count - coalesce(before.complaint_count, 0),
+                    rows.processed_count - coalesce(before.processed_count, 0)
+                ) is distinct from (
+                    coalesce(messages.success_count, 0),
+                    coalesce(messages.error_count, 0),
+                    coalesce(messages.complaint_count, 0),
+                    coalesce(messages.success_count, 0) + coalesce(messages.error_count, 0) + coalesce(messages.prepared_count, 0)
+                )
             """,
         ),
         never(
@@ -77,13 +86,24 @@ SUITE = ExpectationSuite(
             "last_event_is_in_the_click_stream",
             "The last event is the newest of the delivery's click stream.",
             """
-            select rows.delivery_id, rows.last_event_at, events.last_event_at as stream_last_event_at
+            select delivery_id, last_event_at
             from {batch} as rows
-            left join (
-                select delivery_id, max(occurred_at) as last_event_at
-                from changed.tracking_events where is_counted group by delivery_id
-            ) as events on rows.delivery_id = events.delivery_id
-            where rows.last_event_at is distinct from events.last_event_at
+            where
+                exists (
+                    select from audit.tracking_events as events
+                    where
+                        events.delivery_id = rows.delivery_id and events.is_counted
+                        and events.occurred_at > coalesce(rows.last_event_at, '-infinity')
+                )
+                or (
+                    last_event_at is not null
+                    and not exists (
+                        select from audit.tracking_events as events
+                        where
+                            events.delivery_id = rows.delivery_id and events.is_counted
+                            and events.occurred_at = rows.last_event_at
+                    )
+                )
             """,
         ),
         never(

@@ -35,7 +35,7 @@ SUITE = ExpectationSuite(
             "platform_distinct_click_rate",
             "platform_cumulated_click_rate",
         ),
-        grain("delivery_id", touched=None),
+        grain("delivery_id", whole=True),
         never(
             "every_delivery_has_a_row",
             "There is a row for every delivery and for nothing else.",
@@ -45,7 +45,7 @@ SUITE = ExpectationSuite(
             full join (select delivery_id, true as is_row from {batch}) as rows using (delivery_id)
             where deliveries.label is null or rows.is_row is null
             """,
-            touched=None,
+            whole=True,
         ),
         never(
             "counts_are_possible",
@@ -102,53 +102,102 @@ SUITE = ExpectationSuite(
         ),
         never(
             "recipients_are_in_the_engagement",
-            "Recipients who clicked, opens and clicks are those of the messages; message 0 is nobody, but its events count.",
+            "Recipients who opened or clicked have got as many as there are more messages that did; message 0 is nobody.",
             """
-            select rows.delivery_id
-            from {batch} as rows
+            select delivery_id, counts.recipient_open_count, counts.recipient_click_count
+            from changed.int_deliveries__counts as counts
+            left join live.int_deliveries__counts as before using (delivery_id)
             left join (
                 select
                     delivery_id,
-                    count(*) filter (where has_clicked) as recipient_click_count,
-                    sum(open_count) as total_open_count,
-                    sum(click_count) as total_click_count
-                from changed.message_engagement group by delivery_id
-            ) as messages on rows.delivery_id = messages.delivery_id
-            left join (
-                select
-                    delivery_id,
-                    count(*) filter (where event_type = 'open') as total_open_count,
-                    count(*) filter (where event_type = 'click') as total_click_count
-                from changed.tracking_events where is_counted and message_id = 0 group by delivery_id
-            ) as nobody on rows.delivery_id = nobody.delivery_id
+                    sum(change) filter (where event_count > 0) as recipient_open_count,
+                    sum(change) filter (where has_clicked) as recipient_click_count
+                from changes.message_engagement group by delivery_id
+            ) as messages using (delivery_id)
             where
-                rows.recipient_click_count <> coalesce(messages.recipient_click_count, 0)
-                or rows.total_open_count <> coalesce(messages.total_open_count, 0) + coalesce(nobody.total_open_count, 0)
-                or rows.total_click_count <> coalesce(messages.total_click_count, 0) + coalesce(nobody.total_click_count, 0)
+                counts.recipient_open_count - coalesce(before.recipient_open_count, 0) <> coalesce(messages.recipient_open_count, 0)
+                or counts.recipient_click_count - coalesce(before.recipient_click_count, 0) <> coalesce(messages.recipient_click_count, 0)
             """,
         ),
         never(
-            "figures_are_those_of_the_click_stream",
-            "Recipients, persons, amounts and articles are those of the click stream, and complaints those of the messages (spec 4.1).",
+            "persons_are_in_the_click_stream",
+            "A person has as many more clicks as the click stream has of them, and persons are those who have one (spec 4.1).",
             """
-            select rows.delivery_id
-            from {batch} as rows
-            inner join changed.deliveries as deliveries on rows.delivery_id = deliveries.delivery_id
+            select delivery_id, person_id, persons.click_count as more_clicks, events.click_count as more_stream_clicks
+            from (
+                select delivery_id, person_id, sum(change * click_count) as click_count
+                from changes.int_persons__clicks group by delivery_id, person_id
+            ) as persons
+            full join (
+                select delivery_id, person_id, sum(change) as click_count
+                from changes.int_tracking_events__judged
+                where is_counted and event_type = 'click' and person_id is not null
+                group by delivery_id, person_id
+            ) as events using (delivery_id, person_id)
+            where coalesce(persons.click_count, 0) <> coalesce(events.click_count, 0)
+            union all
+            select delivery_id, null, counts.person_click_count, persons.person_count
+            from changed.int_deliveries__counts as counts
+            left join live.int_deliveries__counts as before using (delivery_id)
+            left join (
+                select delivery_id, sum(change) as person_count
+                from changes.int_persons__clicks where click_count > 0 group by delivery_id
+            ) as persons using (delivery_id)
+            where counts.person_click_count - coalesce(before.person_click_count, 0) <> coalesce(persons.person_count, 0)
+            """,
+        ),
+        never(
+            "counts_are_those_of_the_click_stream",
+            "Opens, clicks, pages, amounts and articles have grown by those of the click stream (spec 4.1).",
+            """
+            select delivery_id
+            from changed.int_deliveries__counts as counts
+            left join live.int_deliveries__counts as before using (delivery_id)
             left join (
                 select
                     delivery_id,
-                    count(distinct message_id) filter (where message_id <> 0) as recipient_open_count,
-                    count(distinct person_id) filter (where event_type = 'click') as person_click_count,
-                    sum(transaction_amount) as transaction_amount,
-                    sum(article_count) as article_count
-                from changed.tracking_events where is_counted group by delivery_id
-            ) as events on rows.delivery_id = events.delivery_id
+                    sum(change) filter (where event_type = 'open') as open_count,
+                    sum(change) filter (where event_type = 'click') as click_count,
+                    sum(change) filter (where event_type = 'opt_out') as opt_out_count,
+                    sum(change) filter (where event_type = 'mirror_page') as mirror_page_count,
+                    sum(change) filter (where event_type in ('web', 'transaction')) as page_count,
+                    sum(change) filter (where event_type = 'transaction') as transaction_count,
+                    sum(change * logged_amount) filter (where event_type = 'transaction') as amount,
+                    sum(change * logged_article) filter (where event_type = 'transaction') as article_count
+                from changes.int_tracking_events__judged
+                where is_counted group by delivery_id
+            ) as events using (delivery_id)
             where
-                rows.recipient_open_count <> coalesce(events.recipient_open_count, 0)
-                or rows.person_click_count <> coalesce(events.person_click_count, 0)
-                or rows.transaction_amount <> coalesce(events.transaction_amount, 0)
-                or rows.article_count <> coalesce(events.article_count, 0)
-                or rows.complaint_count <> deliveries.complaint_count
+                counts.total_open_count - coalesce(before.total_open_count, 0) <> coalesce(events.open_count, 0)
+                or counts.total_click_count - coalesce(before.total_click_count, 0) <> coalesce(events.click_count, 0)
+                or counts.opt_out_click_count - coalesce(before.opt_out_click_count, 0) <> coalesce(events.opt_out_count, 0)
+                or counts.mirror_page_click_count - coalesce(before.mirror_page_click_count, 0) <> coalesce(events.mirror_page_count, 0)
+                or counts.visited_page_count - coalesce(before.visited_page_count, 0) <> coalesce(events.page_count, 0)
+                or counts.transaction_count - coalesce(before.transaction_count, 0) <> coalesce(events.transaction_count, 0)
+                or counts.transaction_amount - coalesce(before.transaction_amount, 0) <> coalesce(events.amount, 0)
+                or counts.article_count - coalesce(before.article_count, 0) <> coalesce(events.article_count, 0)
+            """,
+        ),
+        never(
+            "figures_are_those_of_the_counts",
+            "The figures of a described delivery are those that are kept for it, and forwards are persons less recipients (spec 4.1).",
+            """
+            select rows.delivery_id
+            from {batch} as rows
+            left join changed.int_deliveries__counts as counts on rows.delivery_id = counts.delivery_id
+            where
+                (
+                    rows.recipient_open_count, rows.total_open_count, rows.recipient_click_count, rows.person_click_count,
+                    rows.total_click_count, rows.opt_out_click_count, rows.mirror_page_click_count, rows.visited_page_count,
+                    rows.transaction_count, rows.transaction_amount, rows.article_count, rows.complaint_count
+                ) is distinct from (
+                    coalesce(counts.recipient_open_count, 0), coalesce(counts.total_open_count, 0),
+                    coalesce(counts.recipient_click_count, 0), coalesce(counts.person_click_count, 0),
+                    coalesce(counts.total_click_count, 0), coalesce(counts.opt_out_click_count, 0),
+                    coalesce(counts.mirror_page_click_count, 0), coalesce(counts.visited_page_count, 0),
+                    coalesce(counts.transaction_count, 0), coalesce(counts.transaction_amount, 0),
+                    coalesce(counts.article_count, 0), coalesce(counts.complaint_count, 0)
+                )
                 or rows.forward_count <> rows.person_click_count - rows.recipient_click_count
             """,
         ),
@@ -183,7 +232,7 @@ SUITE = ExpectationSuite(
                     and greatest(platform_reactivity_rate, platform_distinct_click_rate, platform_cumulated_click_rate) > 0
                 )
             """,
-            touched=None,
+            whole=True,
         ),
         never(
             "opens_are_within_success",

@@ -23,20 +23,23 @@ SUITE = ExpectationSuite(
             "has_opened",
             "has_clicked",
             "has_opted_out",
+            "event_count",
         ),
         grain("delivery_id", "message_id"),
         never(
             "every_message_has_a_row",
-            "Every message of a described delivery has a row.",
+            "Every message of a described delivery has a row, with its recipient, status and reason.",
             """
             select messages.delivery_id, messages.message_id
             from changed.stg_delivery_data__messages as messages
             inner join changed.deliveries as deliveries on messages.delivery_id = deliveries.delivery_id
+            left join {batch} as rows on messages.delivery_id = rows.delivery_id and messages.message_id = rows.message_id
             where
                 messages.message_id <> 0
-                and not exists (
-                    select from {batch} as rows
-                    where rows.delivery_id = messages.delivery_id and rows.message_id = messages.message_id
+                and (
+                    rows.message_id is null
+                    or (coalesce(messages.recipient_id, 0), messages.status, messages.failure_reason, messages.is_seed)
+                    is distinct from (rows.recipient_id, rows.status, rows.failure_reason, rows.is_seed)
                 )
             """,
         ),
@@ -60,28 +63,29 @@ SUITE = ExpectationSuite(
         ),
         never(
             "reactions_are_in_the_click_stream",
-            "Opens and clicks of a delivery's messages are those of the click stream, message 0 left out.",
+            "Opens, clicks and other events of a message are those of the click stream.",
             """
-            select delivery_id, rows.open_count, rows.click_count, events.open_count as stream_open_count,
+            select delivery_id, message_id, rows.open_count, rows.click_count, events.open_count as stream_open_count,
                 events.click_count as stream_click_count
-            from (
-                select delivery_id, sum(open_count) as open_count, sum(click_count) as click_count,
-                    count(*) filter (where has_opted_out) as opted_out_count
-                from {batch} group by delivery_id
-            ) as rows
+            from {batch} as rows
             full join (
                 select
                     delivery_id,
+                    message_id,
+                    count(*) as event_count,
                     count(*) filter (where event_type = 'open') as open_count,
                     count(*) filter (where event_type = 'click') as click_count,
-                    count(distinct message_id) filter (where event_type = 'opt_out') as opted_out_count
+                    count(*) filter (where event_type = 'opt_out') > 0 as has_opted_out
                 from changed.tracking_events
                 where is_counted and message_id <> 0 and is_known_delivery
-                group by delivery_id
-            ) as events using (delivery_id)
+                group by delivery_id, message_id
+            ) as events using (delivery_id, message_id)
             where
-                (rows.open_count, rows.click_count, rows.opted_out_count) is distinct from
-                (coalesce(events.open_count, 0), coalesce(events.click_count, 0), coalesce(events.opted_out_count, 0))
+                (rows.event_count, rows.open_count, rows.click_count, rows.has_opted_out) is distinct from
+                (
+                    coalesce(events.event_count, 0), coalesce(events.open_count, 0), coalesce(events.click_count, 0),
+                    coalesce(events.has_opted_out, false)
+                )
             """,
         ),
         never(

@@ -9,7 +9,7 @@ SUITE = ExpectationSuite(
     meta={"schema": "marts"},
     expectations=[
         structure("publication_id", "published_at", "verdict", "event_count", "is_live"),
-        grain("publication_id", touched=None),
+        grain("publication_id", whole=True),
         never(
             "one_is_live",
             "At most one publication is live, and it was published.",
@@ -19,7 +19,7 @@ SUITE = ExpectationSuite(
             ) as live
             where live_count > 1 or status <> 'published'
             """,
-            touched=None,
+            whole=True,
         ),
         never(
             "published_events_were_loaded",
@@ -37,7 +37,7 @@ SUITE = ExpectationSuite(
                     and (records.is_full or loads.position > records.from_position)
             )
             """,
-            touched=None,
+            whole=True,
         ),
     ],
 )

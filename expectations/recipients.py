@@ -8,7 +8,7 @@ SUITE = ExpectationSuite(
     name="recipients",
     expectations=[
         structure("recipient_id", "first_name", "last_name", "email", "email_format"),
-        grain("recipient_id", touched="recipient_id"),
+        grain("recipient_id"),
         never(
             "recipients_are_the_reference_data_s",
             "There is a row for every recipient of the reference data and for nothing else.",
@@ -18,7 +18,6 @@ SUITE = ExpectationSuite(
             full join (select recipient_id, true as is_row from {batch}) as rows using (recipient_id)
             where pulled.recipient_id is null or rows.is_row is null
             """,
-            touched="recipient_id",
         ),
     ],
 )

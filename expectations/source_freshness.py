@@ -9,7 +9,7 @@ SUITE = ExpectationSuite(
     meta={"schema": "marts"},
     expectations=[
         structure("source", "server", "newest_event_at", "loaded_at", "gap_count", "rejected_count"),
-        grain("source", "server", touched=None),
+        grain("source", "server", whole=True),
         never(
             "rejected_lines_are_kept",
             "Every line that the ledger counts as rejected is kept, byte for byte, until it is replayed.",
@@ -26,21 +26,21 @@ SUITE = ExpectationSuite(
                     and lines.replayed_by_load_id is null
             )
             """,
-            touched=None,
+            whole=True,
         ),
         never(
             "no_ids_are_missing",
             "Log ids run without gaps; missing ones were lost or purged before they were read (spec 2.5).",
             "select source, server, gap_count from {batch} where gap_count > 0",
             severity="warning",
-            touched=None,
+            whole=True,
         ),
         never(
             "logs_are_read",
             "Each server's log had something new within the last day.",
             "select source, server, loaded_at from {batch} where loaded_at < now() - interval '1 day'",
             severity="warning",
-            touched=None,
+            whole=True,
         ),
     ],
 )

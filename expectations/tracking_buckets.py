@@ -21,17 +21,19 @@ SUITE = ExpectationSuite(
         ),
         never(
             "adds_up_to_the_click_stream",
-            "For each delivery and URL the buckets hold as many events as the click stream.",
+            "For each delivery and URL the buckets have got as many events as the click stream.",
             """
             select delivery_id, url_id, buckets.event_count as bucket_event_count, events.event_count as stream_event_count
             from (
-                select delivery_id, url_id, sum(event_count) as event_count from {batch} group by delivery_id, url_id
+                select delivery_id, url_id, sum(change * event_count) as event_count
+                from changes.tracking_buckets group by delivery_id, url_id
             ) as buckets
             full join (
-                select delivery_id, url_id, count(*) as event_count from changed.tracking_events
+                select delivery_id, url_id, sum(change) as event_count
+                from changes.int_tracking_events__judged
                 where is_counted group by delivery_id, url_id
             ) as events using (delivery_id, url_id)
-            where buckets.event_count is distinct from events.event_count
+            where coalesce(buckets.event_count, 0) <> coalesce(events.event_count, 0)
             """,
         ),
     ],

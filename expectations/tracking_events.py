@@ -42,10 +42,9 @@ SUITE = ExpectationSuite(
                         where kind = 'tracking_log' and status = 'loaded'
                     ) as loaded_count
             ) as counted
-            left join (select true as is_any from {batch} limit 1) as kept on true
             where id_count <> loaded_count
             """,
-            touched=None,
+            whole=True,
         ),
         never(
             "loaded_is_kept_plus_duplicate_opens",
@@ -54,27 +53,50 @@ SUITE = ExpectationSuite(
             select counted.*
             from (
                 select
-                    (select coalesce(sum(event_count), 0) from intermediate.int_deliveries__event_counts) as event_count,
+                    (select coalesce(sum(event_count), 0) from intermediate.int_deliveries__counts) as event_count,
                     (
                         select coalesce(sum(accepted_count), 0) from ops.file_ledger
                         where kind = 'tracking_log' and position <= (select to_position from ops.build_window)
                     ) as loaded_count
             ) as counted
-            left join (select true as is_any from {batch} limit 1) as kept on true
             where event_count <> loaded_count
             """,
-            touched=None,
+            whole=True,
+        ),
+        never(
+            "events_are_judged_once",
+            "Each new event is judged once, and what was judged before is neither lost nor doubled.",
+            """
+            select delivery_id, message_id, url_id, source_id, prefix::text, counter, judged.row_count, events.event_count
+            from (
+                select delivery_id, message_id, url_id, source_id, prefix, counter, sum(change) as row_count
+                from changes.int_tracking_events__judged
+                group by delivery_id, message_id, url_id, source_id, prefix, counter
+            ) as judged
+            full join (
+                select delivery_id, message_id, url_id, source_id, prefix, counter, 1 as event_count from new.events
+            ) as events using (delivery_id, message_id, url_id, source_id, prefix, counter)
+            where coalesce(judged.row_count, 0) <> coalesce(events.event_count, 0)
+            """,
         ),
         never(
             "delivery_is_complete",
-            "Each delivery has as many events as came in, less its duplicate opens.",
+            "Each delivery has got as many events as came in, less its duplicate opens.",
             """
-            select counts.delivery_id, counts.event_count, counts.duplicate_open_count, coalesce(kept.kept_count, 0) as kept_count
-            from changed.int_deliveries__event_counts as counts
+            select
+                delivery_id, counts.event_count, counts.duplicate_open_count, events.event_count as new_event_count,
+                judged.kept_count as newly_kept_count
+            from changed.int_deliveries__counts as counts
+            left join live.int_deliveries__counts as before using (delivery_id)
+            left join (select delivery_id, count(*) as event_count from new.events group by delivery_id) as events using (delivery_id)
             left join (
-                select delivery_id, count(*) as kept_count from {batch} group by delivery_id
-            ) as kept on counts.delivery_id = kept.delivery_id
-            where counts.event_count <> counts.duplicate_open_count + coalesce(kept.kept_count, 0)
+                select delivery_id, sum(change) filter (where is_counted) as kept_count
+                from changes.int_tracking_events__judged group by delivery_id
+            ) as judged using (delivery_id)
+            where
+                counts.event_count - coalesce(before.event_count, 0) <> coalesce(events.event_count, 0)
+                or counts.event_count - counts.duplicate_open_count
+                - coalesce(before.event_count - before.duplicate_open_count, 0) <> coalesce(judged.kept_count, 0)
             """,
         ),
         never(
@@ -85,13 +107,11 @@ SUITE = ExpectationSuite(
                 select
                     events.delivery_id, events.message_id, events.url_id, events.occurred_at,
                     messages.delivery_id <> events.delivery_id or urls.delivery_id <> events.delivery_id as is_foreign
-                from staging.stg_tracking__events as events
+                from new.events as events
                 left join staging.stg_delivery_data__messages as messages
                     on events.message_id = messages.message_id and events.message_id <> 0
                 left join staging.stg_delivery_data__tracked_urls as urls on events.url_id = urls.url_id
-                where
-                    events.url_id <> 1
-                    and events.load_id = any (array(select load_id from staging.stg_operations__new_loads))
+                where events.url_id <> 1
             ),
             share as (
                 select count(*) filter (where is_foreign) > 0.01 * count(*) as is_too_high from new_events
@@ -101,23 +121,30 @@ SUITE = ExpectationSuite(
             inner join new_events using (delivery_id, message_id, url_id, occurred_at)
             where is_foreign and (select is_too_high from share)
             """,
+            whole=True,
         ),
         never(
             "events_are_linked",
             "At most 5 % of the events of a described delivery have an unknown message or URL.",
             """
-            select delivery_id, count(*) as event_count, count(*) filter (where not (is_known_message and is_known_url)) as unlinked_count
-            from {batch}
-            where is_known_delivery
-            group by delivery_id
-            having count(*) filter (where not (is_known_message and is_known_url)) > 0.05 * count(*)
+            select delivery_id, kept_count as event_count, unlinked_count
+            from changed.deliveries
+            inner join (
+                select delivery_id, unlinked_count, event_count - duplicate_open_count as kept_count
+                from changed.int_deliveries__counts
+            ) as counts using (delivery_id)
+            where unlinked_count > 0.05 * kept_count
             """,
             severity="warning",
         ),
         never(
             "deliveries_are_described",
             "Every delivery that events name is described by the reference data.",
-            "select delivery_id, count(*) as event_count from {batch} where not is_known_delivery group by delivery_id",
+            """
+            select delivery_id, event_count
+            from changed.int_deliveries__counts
+            where event_count > 0 and delivery_id not in (select delivery_id from audit.deliveries)
+            """,
             severity="warning",
         ),
         never(

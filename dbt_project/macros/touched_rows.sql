@@ -6,13 +6,16 @@
     {%- set where = config.get('where') or '' -%}
     {%- if not where.startswith('touched ') -%}
         {{ return(default__get_where_subquery(relation)) }}
-    {%- elif target.name == 'dev' -%}
+    {%- elif is_full_build() -%}
         {{ return(relation) }}
     {%- endif -%}
-    {%- set column = where.split(' ')[1] -%}
-    {%- set touched = {'delivery_id': 'int_deliveries__touched', 'recipient_id': 'int_recipients__touched'}[column] -%}
+    {%- set columns, touched = {
+        'delivery_id': ('delivery_id', 'int_deliveries__touched'),
+        'message_id': ('delivery_id, message_id', 'int_messages__touched'),
+        'recipient_id': ('recipient_id', 'int_recipients__touched'),
+    }[where.split(' ')[1]] -%}
     {%- set rows -%}
-        (select * from {{ relation }} where {{ column }} in (select {{ column }} from intermediate.{{ touched }})) as touched_rows
+        (select * from {{ relation }} where ({{ columns }}) in (select {{ columns }} from intermediate.{{ touched }})) as touched_rows
     {%- endset -%}
     {{ return(rows) }}
 {% endmacro %}

@@ -7,9 +7,15 @@
   config:
     unique_key        the columns of the grain, a list
     indexes           as in dbt-postgres, made on the store
-    meta.scope        {column, relation}: only current rows whose column is in the relation are compared; the model's
-                      query must give the new rows of that scope. Without it the model gives all of its rows.
+    meta.looked_up_by       the columns of one more index; by default the grain
     meta.published_schema   where the published view goes; without it there is none
+
+  A full build computes all rows. Which rows another build computes is the model's to say; without either it is all:
+    meta.scope        {columns, relation, appended}: only current rows whose columns are in the relation are compared; the
+                      model's query must give the new rows of that scope, and besides rows that are only ever added, of
+                      which `appended` is true.
+    meta.gone         a condition: the query gives the new row of every key that changes, and of this condition where the
+                      key has no row any more (macros/carried_state.sql)
 
   A build that is repeated for the same candidate first takes back what the earlier try wrote.
   In the target `dev` it is a plain table with the same contract, comments and indexes.
@@ -89,16 +95,19 @@
 {% macro check_scope() %}
     {%- set scope = config.get('meta', {}).get('scope') -%}
     {% if scope %}
+        {%- set columns = scope.columns | join(', ') -%}
         {%- set outside -%}
-            select new_row.{{ scope.column }} from new_rows as new_row
-            where not exists (
-                select from {{ ref(scope.relation) }} as in_scope where in_scope.{{ scope.column }} = new_row.{{ scope.column }}
-            )
+            select concat_ws(', ', {{ columns }}) from new_rows
+            where
+                ({{ columns }}) not in (select {{ columns }} from {{ ref(scope.relation) }})
+                -- A full build may list none.
+                and exists (select from {{ ref(scope.relation) }})
+                and not ({{ scope.appended or 'false' }})
             limit 1
         {%- endset -%}
         {% for row in run_query(outside).rows %}
             {{ exceptions.raise_compiler_error(
-                this.identifier ~ " gives rows of " ~ scope.column ~ " " ~ row[0] ~ ", which the candidate does not touch: limit the "
+                this.identifier ~ " gives rows of " ~ columns ~ " " ~ row[0] ~ ", which the candidate does not touch: limit the "
                 ~ "model with is_touched() to what its scope names."
             ) }}
         {% endfor %}
@@ -173,7 +182,7 @@
         {% call statement('index_store') %}
             create index on {{ store }} (valid_from);
             create index on {{ store }} (valid_to) where valid_to < 2147483647;
-            create index on {{ store }} ({{ config.require('unique_key') | join(', ') }});
+            create index on {{ store }} ({{ (config.get('meta', {}).get('looked_up_by') or config.require('unique_key')) | join(', ') }});
         {% endcall %}
         {% do create_indexes(store) %}
     {% endif %}
@@ -188,37 +197,72 @@
 {% endmacro %}
 
 
+{#
+  Whether all rows are computed, from all there is. It is asked when a statement is made and not while dbt reads the project,
+  and so that it is no source of the model that asks.
+#}
 {% macro is_full_build() %}
-    {%- set window = run_query("select coalesce(bool_or(is_full or from_position = 0), false) from " ~ source('ops', 'build_window')) -%}
+    {%- if not execute or target.name == 'dev' -%}
+        {{ return(true) }}
+    {%- endif -%}
+    {%- set window = run_query("select coalesce(bool_or(is_full), false) from ops.build_window") -%}
     {{ return(window.columns[0][0]) }}
 {% endmacro %}
 
 
+{#
+  Compares the new rows with the current ones: what stands on one side only is opened or closed. Both sides are read once,
+  and only the rows in question.
+#}
 {% macro write_versions(store, columns, candidate) %}
+    {%- set key = config.require('unique_key') | join(', ') -%}
     {#- A full build gives every row there is, so it also closes those of keys that are gone. -#}
-    {%- set scope = none if is_full_build() else config.get('meta', {}).get('scope') -%}
-    {%- set is_same_row -%}
-        {%- for key in config.require('unique_key') %}new_row.{{ key }} = current_row.{{ key }} and {% endfor -%}
-        (
-            {%- for column in columns %}new_row.{{ adapter.quote(column.name) }}{{ ', ' if not loop.last }}{% endfor -%}
-        ) is not distinct from (
-            {%- for column in columns %}current_row.{{ adapter.quote(column.name) }}{{ ', ' if not loop.last }}{% endfor -%}
-        )
-    {%- endset -%}
+    {%- set is_full = is_full_build() -%}
+    {%- set scope = none if is_full else config.get('meta', {}).get('scope') -%}
+    {%- set gone = none if is_full else config.get('meta', {}).get('gone') -%}
     -- A node may be built twice at once, by dbt and by a task that believes it dead: one after the other, then.
     lock table {{ store }} in share row exclusive mode;
     delete from {{ store }} where valid_from = {{ candidate }};
     update {{ store }} set valid_to = 2147483647 where valid_to = {{ candidate }};
 
-    with closed as (
+    with compared as materialized (
+        select
+            current_row.place,
+            new_row.*
+        from (
+            select * from new_rows
+            {%- if gone %}
+            where not ({{ gone }})
+            {%- endif %}
+        ) as new_row
+        full join (
+            select
+                ctid as place,
+                *
+            from {{ store }}
+            where
+                valid_to = 2147483647
+                {%- if scope %}
+                and ({{ scope.columns | join(', ') }}) in (select {{ scope.columns | join(', ') }} from {{ ref(scope.relation) }})
+                {%- elif gone %}
+                and ({{ key }}) in (select {{ key }} from new_rows)
+                {%- endif %}
+        ) as current_row
+            on
+                {% for column in config.require('unique_key') %}new_row.{{ column }} = current_row.{{ column }} and {% endfor -%}
+                (
+                    {%- for column in columns %}new_row.{{ adapter.quote(column.name) }}{{ ', ' if not loop.last }}{% endfor -%}
+                ) is not distinct from (
+                    {%- for column in columns %}current_row.{{ adapter.quote(column.name) }}{{ ', ' if not loop.last }}{% endfor -%}
+                )
+        where current_row.place is null or new_row.{{ config.require('unique_key')[0] }} is null
+    ),
+
+    closed as (
         update {{ store }} as current_row
         set valid_to = {{ candidate }}
-        where
-            current_row.valid_to = 2147483647
-            {%- if scope %}
-            and current_row.{{ scope.column }} in (select in_scope.{{ scope.column }} from {{ ref(scope.relation) }} as in_scope)
-            {%- endif %}
-            and not exists (select from new_rows as new_row where {{ is_same_row }})
+        from compared
+        where current_row.ctid = compared.place
         returning 1
     ),
 
@@ -229,12 +273,9 @@
         )
         select
             {{ candidate }}, 2147483647,
-            {%- for column in columns %} new_row.{{ adapter.quote(column.name) }}{{ ',' if not loop.last }}{% endfor %}
-        from new_rows as new_row
-        where not exists (
-            select from {{ store }} as current_row
-            where current_row.valid_to = 2147483647 and {{ is_same_row }}
-        )
+            {%- for column in columns %} {{ adapter.quote(column.name) }}{{ ',' if not loop.last }}{% endfor %}
+        from compared
+        where place is null
         returning 1
     )
 

@@ -1,14 +1,18 @@
-{#
-  Loads that were committed since the candidate was opened are few, so the filter names those to leave out. Where a
-  table holds few loads the planner would take a bare `<> all` for true of hardly any row, and choose nested loops; of
-  coalesce it knows nothing.
-#}
-{% macro is_in_window(load_id) -%}
-    coalesce({{ load_id }} <> all(array(
+{# The loads that were committed since the candidate was opened. #}
+{% macro later_loads() -%}
+    array(
         select later.load_id
         from {{ source('ops', 'file_ledger') }} as later
         where later.position > (select build_window.to_position from {{ source('ops', 'build_window') }} as build_window)
-    )), true)
+    )
+{%- endmacro %}
+
+{#
+  They are few, so the filter names those to leave out. Where a table holds few loads the planner would take a bare `<> all`
+  for true of hardly any row, and choose nested loops; of coalesce it knows nothing.
+#}
+{% macro is_in_window(load_id) -%}
+    coalesce({{ load_id }} <> all({{ later_loads() }}), true)
 {%- endmacro %}
 
 {% macro is_current_version(alias) -%}
@@ -24,5 +28,32 @@
     true
     {%- else -%}
     {{ key }} in (select touched.{{ key.split('.') | last }} from {{ ref(relation) }} as touched)
+    {%- endif -%}
+{%- endmacro %}
+
+{#
+  Messages whose events or reference rows are new, or whose delivery's events show something else by now. A full build
+  lists none and takes all.
+#}
+{% macro is_touched_message(is_full) -%}
+    {%- set touched = ref('int_messages__touched') -%}
+    {%- if is_full -%}
+    true
+    {%- else -%}
+    (delivery_id, message_id) in (select touched.delivery_id, touched.message_id from {{ touched }} as touched)
+    {%- endif -%}
+{%- endmacro %}
+
+{#
+  True for what the candidate takes in. The first number stands in the text: of loads that the planner sees late it believes
+  that they hold many rows.
+#}
+{% macro is_new(load_id, is_full) -%}
+    {%- set new_loads = ref('stg_operations__new_loads') -%}
+    {%- if is_full -%}
+    true
+    {%- else -%}
+    {%- set first = run_query('select coalesce(min(load_id), 0) from ' ~ new_loads).columns[0][0] -%}
+    ({{ load_id }} >= {{ first }} and {{ load_id }} = any(array(select new_loads.load_id from {{ new_loads }} as new_loads)))
     {%- endif -%}
 {%- endmacro %}

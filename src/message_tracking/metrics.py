@@ -19,8 +19,8 @@ def metrics_page(manifest: dict[str, Any]) -> str:
 
 
 def _schema(node: dict[str, Any]) -> str | None:
-    """Where readers find the relation: a versioned mart's published view, or a plain view that stands there itself."""
-    if node["config"]["materialized"] == "versioned":
+    """Where readers find the relation: a mart's published view, or a plain view that stands there itself."""
+    if node["config"]["materialized"] in {"published_view", "versioned"}:
         published: str | None = node["config"]["meta"].get("published_schema")
         return published
     return str(node["schema"])

@@ -147,18 +147,15 @@ def published_rows(warehouse: Warehouse) -> dict[str, list[str]]:
     with closing(warehouse.connect("test")) as connection:
         marts = fetch_all(
             connection,
-            "select relname::text from pg_class "
-            "where relnamespace = 'mart_store'::regnamespace and relkind = 'r' and not starts_with(relname::text, 'int_')",
+            """
+            select nspname::text, relname::text
+            from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid
+            where nspname in ('marts', 'marts_private') and relname not in ('publications', 'source_freshness')
+            """,
         )
-        schemas = {"recipients": "marts_private"}
         return {
-            mart: sorted(
-                row
-                for (row,) in fetch_all(
-                    connection, f"select mart::text from {schemas.get(mart, 'marts')}.{mart} as mart"
-                )
-            )
-            for (mart,) in marts
+            mart: sorted(row for (row,) in fetch_all(connection, f"select mart::text from {schema}.{mart} as mart"))
+            for schema, mart in marts
         }
 
 

@@ -191,9 +191,16 @@ STORED: dict[Check, StoredPoison] = {
         "update mart_store.url_clicks set click_count = click_count + 1"
     ),
     ("delivery_indicators", "recipients_are_in_the_engagement"): StoredPoison(
-        "update mart_store.message_engagement set click_count = click_count + 1"
+        "update mart_store.message_engagement set has_clicked = not has_clicked where message_id = 109"
     ),
-    ("delivery_indicators", "figures_are_those_of_the_click_stream"): StoredPoison(
+    ("delivery_indicators", "persons_are_in_the_click_stream"): StoredPoison(
+        "insert into mart_store.int_persons__clicks values (1, 2147483647, 1000, gen_random_uuid(), 1)"
+    ),
+    ("delivery_indicators", "counts_are_those_of_the_click_stream"): StoredPoison(
+        "update mart_store.int_deliveries__counts set visited_page_count = visited_page_count + 1",
+        also=frozenset({"figures_are_those_of_the_counts"}),
+    ),
+    ("delivery_indicators", "figures_are_those_of_the_counts"): StoredPoison(
         "update mart_store.delivery_indicators set article_count = article_count + 1"
     ),
     ("delivery_indicators", "rates_are_part_over_base"): StoredPoison(
@@ -212,7 +219,9 @@ STORED: dict[Check, StoredPoison] = {
     ("hot_clicks", "only_plain_links_are_drawn"): StoredPoison(
         "update mart_store.hot_clicks set is_drawn = not is_drawn where url_id = 1001"
     ),
-    ("message_engagement", "structure"): rename_column("audit.message_engagement", "recipient_id"),
+    ("message_engagement", "structure"): rename_column(
+        "audit.message_engagement", "recipient_id", "every_message_has_a_row"
+    ),
     # Message 109 has not reacted.
     ("message_engagement", "grain_delivery_id_message_id"): StoredPoison(
         "insert into mart_store.message_engagement select * from mart_store.message_engagement where message_id = 109"
@@ -225,7 +234,7 @@ STORED: dict[Check, StoredPoison] = {
         also=frozenset({"every_message_has_a_row", "messages_are_known"}),
     ),
     ("message_engagement", "reactions_are_in_the_click_stream"): StoredPoison(
-        "delete from mart_store.tracking_events where event_type = 'opt_out'"
+        "delete from mart_store.int_tracking_events__judged where event_type = 'opt_out'"
     ),
     ("message_engagement", "flags_and_times_agree"): StoredPoison(
         "update mart_store.message_engagement set last_opened_at = null where message_id = 100"
@@ -281,7 +290,8 @@ STORED: dict[Check, StoredPoison] = {
     ),
     ("tracking_events", "structure"): rename_column("audit.tracking_events", "browser"),
     ("tracking_events", "grain_event_id"): StoredPoison(
-        "update mart_store.tracking_events set event_id = 'campaign:50x0000000000000001' where delivery_id = 1000",
+        "update mart_store.int_tracking_events__judged set counter = 1 where delivery_id = 1000",
+        also=frozenset({"events_are_judged_once"}),
     ),
     ("tracking_events", "every_event_has_an_id_of_its_own"): StoredPoison(
         "update ops.id_ranges set loaded_ids = loaded_ids - '{[1,2)}'"
@@ -290,8 +300,13 @@ STORED: dict[Check, StoredPoison] = {
         "update ops.file_ledger set line_count = line_count + 1, accepted_count = accepted_count + 1 where kind = 'tracking_log'",
         also=frozenset({"every_event_has_an_id_of_its_own"}),
     ),
+    ("tracking_events", "events_are_judged_once"): StoredPoison(
+        insert_changed(
+            "int_tracking_events__judged", "event_type = 'transaction'", counter="counter + 1000", is_counted="false"
+        )
+    ),
     ("tracking_events", "delivery_is_complete"): StoredPoison(
-        "update mart_store.int_deliveries__event_counts set duplicate_open_count = duplicate_open_count + 1"
+        "update mart_store.int_deliveries__counts set duplicate_open_count = duplicate_open_count + 1"
     ),
     ("tracking_statistics", "structure"): rename_column(
         "audit.tracking_statistics", "seconds_to_percent", "later_percents_take_longer", "series_are_in_the_indicators"
@@ -364,7 +379,7 @@ DBT_TESTS: dict[Check, str] = {
     (
         "tracking_events",
         "accepted_values_tracking_events_event_type__open__click__opt_out__web__transaction__mirror_page__unknown",
-    ): "update mart_store.tracking_events set event_type = 'shrug' where delivery_id = 2000",
+    ): "update mart_store.int_tracking_events__judged set event_type = 'shrug' where delivery_id = 2000",
     (
         "tracking_statistics",
         "accepted_values_tracking_statistics_series__opens__clicks__transactions",

@@ -315,11 +315,7 @@ def versioned_columns(session: Connection) -> dict[str, list[str]]:
             inner join pg_namespace on relnamespace = pg_namespace.oid
             inner join pg_attribute on attrelid = pg_class.oid and attnum > 0
             where
-                nspname in ('marts', 'marts_private')
-                and exists (
-                    select from pg_class as store
-                    where store.relnamespace = 'mart_store'::regnamespace and store.relname = pg_class.relname
-                )
+                nspname in ('marts', 'marts_private') and pg_class.relname not in ('publications', 'source_freshness')
             group by nspname, pg_class.relname
             """
         )

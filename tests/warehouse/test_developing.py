@@ -56,14 +56,16 @@ def test_all_marts_of_ones_own_are_those_published_while_a_candidate_is_half_bui
         candidate = open_candidate(pipeline.warehouse, "another build", session=holder)
         build(pipeline.warehouse, pipeline.settings, candidate.publication_id, be_quiet)
         with connection, connection.cursor() as cursor:
-            for mart in ("deliveries", "tracking_events", "url_clicks", "int_deliveries__touched"):
+            for mart in ("deliveries", "int_tracking_events__judged", "url_clicks", "int_deliveries__touched"):
                 cursor.execute(
                     f"update mart_store.{mart} set valid_to = %s where valid_to = 2147483647",
                     (candidate.publication_id,),
                 )
         fetch_all(model, "select ops.hold_candidate(%s)", (candidate.publication_id,))
         before = contents(pipeline.warehouse.url)
-        trial = build_trial(analyst, ["tracking_events+", "deliveries+", "recipients", "url_types"], be_quiet)
+        trial = build_trial(
+            analyst, ["int_tracking_events__judged+", "deliveries+", "recipients", "url_types"], be_quiet
+        )
         assert contents(pipeline.warehouse.url) == before
     marts = {name for (name,) in fetch_all(connection, MARTS)}
     assert (trial.schema, trial.publication_id) == (OWN, 2)
@@ -88,15 +90,15 @@ def test_the_verb_says_where_the_result_is_or_what_failed_and_clears_it_away(
 ):
     landing.copy(golden("second-case"))
     pipeline.run()
-    told = dev("url_clicks", "tracking_events")
+    told = dev("url_clicks", "message_engagement")
     assert told.exit_code == 0, told.output
     assert "publication 1:\n" in told.stdout
     assert f"  {OWN}.url_clicks\n" in told.stdout
     session = connect_as("tracking_analyst")
     comment = f"select obj_description('{OWN}.url_clicks'::regclass) ~ '^One row per delivery'"
     assert fetch_all(session, comment) == [(True,)]
-    indexes = "select count(*) from pg_indexes where schemaname = %s and tablename = 'tracking_events'"
-    assert fetch_all(session, indexes, (OWN,)) == [(2,)]
+    indexes = "select count(*) from pg_indexes where schemaname = %s and tablename = 'message_engagement'"
+    assert fetch_all(session, indexes, (OWN,)) == [(1,)]
     session.rollback()
 
     project = tmp_path / "project"

@@ -163,7 +163,7 @@ def test_a_run_refuses_too_and_undoes_what_it_built(pipeline, landing, golden, c
         publish_what_is_new(pipeline.warehouse, pipeline.settings, report=tamper)
     states = fetch_all(connection, "select status, verdict from ops.publications")
     assert states == [("abandoned", "the run failed: RefusedError")]
-    assert fetch_all(connection, "select count(*) from mart_store.tracking_events") == [(0,)]
+    assert fetch_all(connection, "select count(*) from mart_store.int_tracking_events__judged") == [(0,)]
 
 
 def test_suites_after_an_interruption_have_no_result(judged, records):

@@ -77,7 +77,7 @@ def test_second_case_equals_the_independent_reading(pipeline, landing, golden, c
         )
         assert found - expected == Counter(), f"{relation}: rows too many"
         assert expected - found == Counter(), f"{relation}: rows missing"
-    removed = fetch_all(connection, "select sum(duplicate_open_count) from intermediate.int_deliveries__event_counts")
+    removed = fetch_all(connection, "select sum(duplicate_open_count) from intermediate.int_deliveries__counts")
     assert removed == [(63,)]
 
 

@@ -122,9 +122,9 @@ class Planted(NamedTuple):
     what: str
 
 
-INDICATORS = "models/intermediate/int_deliveries__indicators.sql"
+COUNTS = "models/intermediate/int_deliveries__counts.sql"
 AVERAGES = "models/intermediate/int_deliveries__platform_averages.sql"
-EVENTS = "models/marts/click_stream/tracking_events.sql"
+EVENTS = "models/intermediate/int_tracking_events__judged.sql"
 ENGAGEMENT = "models/marts/click_stream/message_engagement.sql"
 STATISTICS = "models/marts/statistics/tracking_statistics.sql"
 HOT_CLICKS = "models/marts/hot_clicks/hot_clicks.sql"
@@ -143,28 +143,28 @@ PLANTED = {
         Planted(AVERAGES, "(not deliveries.is_proof and not deliveries.is_model)::integer", "1", "delivery_indicators", "platform_reactivity_rate"),
     ],
     "windows": [
-        Planted("models/intermediate/int_tracking_events__deduplicated.sql", "coalesce(occurred_at < last", "coalesce(occurred_at <= last", "tracking_events", MISSING),
-        Planted(INDICATORS, "count(distinct person_id) filter (where event_type = 'click')", "count(distinct person_id)", "delivery_indicators", "person_click_count"),
+        Planted(EVENTS, "coalesce(occurred_at < last", "coalesce(occurred_at <= last", "tracking_events", MISSING),
+        Planted("models/intermediate/int_persons__clicks.sql", "and event_type = 'click'", "", "delivery_indicators", "person_click_count"),
         Planted(STATISTICS, " + interval '5 minutes'", "", "tracking_statistics", "seconds_to_percent"),
         Planted(HOT_CLICKS, "> url_clicks.occurrence", ">= url_clicks.occurrence", "hot_clicks", "is_drawn"),
         Planted(AVERAGES, "partition by typology_id, channel", "partition by typology_id", "delivery_indicators", "platform_reactivity_rate"),
         Planted(ENGAGEMENT, "and message_id <> 0\n),\n\nreactions", "\n),\n\nreactions", "message_engagement", TOO_MANY),
     ],
     "people": [
-        Planted("models/staging/tracking/stg_tracking__events.sql", "lower(events.requester_uuid)", "events.requester_uuid", "tracking_events", "person_id"),
+        Planted("models/staging/tracking/stg_tracking__events.sql", "lower(requester_uuid)", "requester_uuid", "tracking_events", "person_id"),
         Planted("models/marts/click_stream/tracking_buckets.sql", "1970-01-01 00:00:00", "1970-01-01 00:02:30", "tracking_buckets", MISSING),
-        Planted(INDICATORS, "count(*) filter (where event_type = 'click')", "count(*) filter (where event_type in ('click', 'opt_out'))", "delivery_indicators", "total_click_count"),
-        Planted(DELIVERIES, "where not messages.is_seed", "where true", "deliveries", "success_count"),
+        Planted(COUNTS, "is_counted and event_type = 'click'", "is_counted and event_type in ('click', 'opt_out')", "delivery_indicators", "total_click_count"),
+        Planted(COUNTS, "not message_changes.is_seed and message_statuses.is_success", "message_statuses.is_success", "deliveries", "success_count"),
         Planted(AVERAGES, "order by moment_at, side", "order by moment_at, side desc", "delivery_indicators", "platform_reactivity_rate"),
     ],
     "measures": [
-        Planted(EVENTS, "on events.delivery_id = tracked_urls.delivery_id and events.url_id", "on events.url_id", "tracking_events", "url_type"),
+        Planted(EVENTS, "on judged.delivery_id = tracked_urls.delivery_id and judged.url_id", "on judged.url_id", "tracking_events", "url_type"),
         Planted(EVENTS, "case when message_statuses.is_success then messages.event_at end", "messages.event_at", "tracking_events", "seconds_since_sent"),
-        Planted(EVENTS, "ops.url_parameter(typed.parameters, 'amount')", "substring(typed.parameters from 'amount=([^&]*)')", "delivery_indicators", "transaction_amount"),
+        Planted("models/staging/tracking/stg_tracking__events.sql", "ops.url_parameter(parameters, 'amount')", "substring(parameters from 'amount=([^&]*)')", "delivery_indicators", "transaction_amount"),
         Planted("macros/rates.sql", "then round(", "then trunc(", "delivery_indicators", "estimated_total_open_count"),
-        Planted(INDICATORS, "filter (where message_id <> 0) as recipient_open_count", "filter (where event_type = 'open' and message_id <> 0) as recipient_open_count", "delivery_indicators", "recipient_open_count"),
-        Planted(INDICATORS, "event_type in ('web', 'transaction')", "event_type = 'web'", "delivery_indicators", "visited_page_count"),
-        Planted(DELIVERIES, "max(occurred_at)", "min(occurred_at)", "deliveries", "last_event_at"),
+        Planted(COUNTS, "message_changes.event_count > 0", "message_changes.has_opened", "delivery_indicators", "recipient_open_count"),
+        Planted(COUNTS, "event_type in ('web', 'transaction')", "event_type = 'web'", "delivery_indicators", "visited_page_count"),
+        Planted(DELIVERIES, "order by events.occurred_at desc", "order by events.occurred_at asc", "deliveries", "last_event_at"),
         Planted("models/marts/click_stream/url_clicks.sql", "'sum(click_count) over (partition by delivery_id)'", "'sum(click_count) filter (where url_type = 1) over (partition by delivery_id)'", "url_clicks", "click_share"),
     ],
 }  # fmt: skip

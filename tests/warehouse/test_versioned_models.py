@@ -47,7 +47,7 @@ def test_a_model_that_breaks_its_contract_publishes_nothing(pipeline, landing, g
     with pytest.raises(MessageTrackingError, match="url_clicks: error: .*contract"):
         pipeline.publish()
     assert publications(connection) == [("abandoned",)]
-    stores = fetch_all(connection, "select count(*) from mart_store.tracking_events")
+    stores = fetch_all(connection, "select count(*) from mart_store.int_tracking_events__judged")
     assert stores == [(0,)]
 
 

@@ -137,8 +137,11 @@ class UnderLoad:
                 if digests(session, self.columns[number]) != self.digests[number]:
                     yield f"publication {number} does not show any more what it did"
         with closing(self.warehouse.connect()) as session:
-            for relation in self.columns[kept[-1]]:
-                store = f"mart_store.{relation.partition('.')[2]}"
+            stores = fetch_all(
+                session,
+                "select oid::regclass::text from pg_class where relnamespace = 'mart_store'::regnamespace and relkind = 'r'",
+            )
+            for (store,) in stores:
                 ((left,),) = fetch_all(session, f"select count(*) from {store} where valid_to <= %s", (kept[0],))
                 if left:
                     yield f"{store} has {left} rows that no kept publication shows"

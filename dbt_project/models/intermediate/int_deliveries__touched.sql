@@ -1,4 +1,5 @@
 {{ config(materialized='versioned', unique_key=['delivery_id']) }}
+{%- set is_full = is_full_build() -%}
 
 with events as (
     select * from {{ ref('stg_tracking__events') }}
@@ -6,18 +7,12 @@ with events as (
 
 changes as (
     select * from {{ ref('stg_delivery_data__changes') }}
-),
-
-new_loads as (
-    select * from {{ ref('stg_operations__new_loads') }}
 )
 
-select events.delivery_id
+select delivery_id
 from events
-where events.load_id = any(array(select new_loads.load_id from new_loads))
+where {{ is_new('load_id', is_full) }}
 union
-select changes.delivery_id
+select delivery_id
 from changes
-where
-    changes.load_id = any(array(select new_loads.load_id from new_loads))
-    and changes.delivery_id is not null
+where {{ is_new('load_id', is_full) }} and delivery_id is not null

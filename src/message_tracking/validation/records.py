@@ -37,6 +37,15 @@ class SuiteRun:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What a candidate takes in: everything, or the loads that its window names, of which this is the first."""
+
+    candidate_id: int
+    is_full: bool
+    first_load: int
+
+
+@dataclass(frozen=True)
 class Records:
     """Writes what suites found on one build of a candidate."""
 
@@ -56,6 +65,20 @@ class Records:
                 )
             cursor.execute("select count(*) from ops.model_builds where publication_id = %s", (candidate_id,))
             return cls(connection, candidate_id, _returned(cursor))
+
+    def scope(self) -> Scope:
+        """Look up what the candidate takes in."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(
+                """
+                select
+                    (select is_full from ops.build_window),
+                    (select coalesce(min(load_id), 0) from staging.stg_operations__new_loads)
+                """
+            )
+            row = cursor.fetchone()
+        assert row is not None  # noqa: S101  (the statement gives exactly one row)
+        return Scope(self.candidate_id, *row)
 
     def add(self, run: SuiteRun, results: Iterable[CheckResult]) -> None:
         """Record a suite that ran to its end, in one transaction."""

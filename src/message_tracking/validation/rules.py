@@ -1,21 +1,35 @@
 """The words that suites are written in: Great Expectations' own expectations, with a name and a severity on each.
 
-A check reads what the candidate can have changed: the rows of the deliveries that it touches, which are all of them
-when everything is computed anew. What it says of other rows was said of them when they were published, and neither they
-nor what they come from have changed since: a model that gives rows of deliveries that are not touched is not built.
+A check reads what the candidate can have changed, or all rows when everything is computed anew. What it says of other
+rows was said of them when they were published, and neither they nor what they come from have changed since: a model
+that gives rows of keys that are not touched is not built. Sums are checked likewise: what was added to a figure is what
+its rows have changed by.
 """
 
 import re
 from typing import Any, ClassVar, Literal
 
+from great_expectations import ExpectationSuite
 from great_expectations.expectations.core import ExpectTableColumnsToMatchSet, UnexpectedRowsExpectation
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 
+from message_tracking.validation.records import Scope
+
 Severity = Literal["critical", "warning"]
 
-TOUCHED = {"delivery_id": "int_deliveries__touched", "recipient_id": "int_recipients__touched"}
-"""Which keys a candidate touches, by the column that holds them."""
+_DELIVERIES = ("delivery_id", "int_deliveries__touched")
+_MESSAGES = ("delivery_id, message_id", "int_messages__touched")
+_RECIPIENTS = ("recipient_id", "int_recipients__touched")
+_TOUCHED = {
+    "int_tracking_events__judged": _MESSAGES,
+    "message_engagement": _MESSAGES,
+    "recipients": _RECIPIENTS,
+    "stg_delivery_data__messages": _MESSAGES,
+    "stg_delivery_data__recipients": _RECIPIENTS,
+    "tracking_events": _MESSAGES,
+}
+"""Columns and the relation of those that a candidate touches, where a relation's rows are not touched by delivery."""
 
 
 class NoRows(UnexpectedRowsExpectation):
@@ -39,42 +53,83 @@ def structure(*columns: str) -> Expectation:
     )
 
 
-def grain(*columns: str, touched: str | None = "delivery_id") -> Expectation:
+def grain(*columns: str, whole: bool = False) -> Expectation:
     """No two rows have the same key. Written as a query, because the failing keys are wanted, all of them."""
     names = ", ".join(columns)
     return never(
         f"grain_{'_'.join(columns)}",
         f"One row per {names}.",
         f"select {names}, count(*) as row_count from {{batch}} group by {names} having count(*) > 1",  # noqa: S608
-        touched=touched,
+        whole=whole,
     )
 
 
 def never(
-    check: str, description: str, query: str, severity: Severity = "critical", *, touched: str | None = "delivery_id"
+    check: str, description: str, query: str, severity: Severity = "critical", *, whole: bool = False
 ) -> Expectation:
-    """The query, in which {batch} is the relation, gives no row. What it gives are the keys of the failing rows.
+    """The query gives no row. What it gives are the keys of the failing rows.
 
-    Of {batch}, and of other relations named as `changed.<relation>`, it sees the rows whose column `touched` holds a
-    key that the candidate touches; without `touched` all rows.
+    In the query {batch} is the relation, of which it sees the rows that the candidate touches, or all where it is the
+    `whole` one. Of other relations
+    - `changed.<relation>` are the rows that the candidate touches;
+    - `changes.<model>` are the rows that it opened in a versioned model, with `change` 1, and closed, with -1;
+    - `live.<model>` are the rows of a versioned model before it;
+    - `new.events` are the accepted events that it takes in.
+    Where everything is computed anew, all rows are touched, opened and new, and none were there before.
     """
+    if "{batch}" not in query:
+        # Great Expectations wants every query to name it.
+        query = f"select failing.* from ({query}) as failing left join (select from {{batch}} limit 1) as rows on true"  # noqa: S608
     return NoRows(
-        unexpected_rows_query=_limited(query, touched) if touched else query,
+        unexpected_rows_query=query,
         severity=FailureSeverity(severity),
-        meta={"check": check},
+        meta={"check": check, "whole": whole},
         description=description,
     )
 
 
-def _limited(query: str, column: str) -> str:
-    """Put what the candidate touches in the place of whole relations."""
-    touched = f"select {column} from intermediate.{TOUCHED[column]}"  # noqa: S608  (texts of this module)
+def look_at(suite: ExpectationSuite, scope: Scope) -> None:
+    """Limit the queries of a suite to what a candidate takes in."""
+    for expectation in suite.expectations:
+        if isinstance(expectation, NoRows):
+            query = str(expectation.unexpected_rows_query)
+            is_whole = scope.is_full or (expectation.meta or {})["whole"]
+            # Great Expectations gives it a name of its own.
+            batch = "(select * from {batch})" if is_whole else _touched(suite.name, "{batch}", scope)
+            query = _RELATION.sub(lambda found: _rows(found[1], found[2], scope), query.replace("{batch}", batch))
+            expectation.unexpected_rows_query = query
 
-    def rows_of(relation: str) -> str:
-        return f"(select * from {relation} where {column} in ({touched}))"  # noqa: S608
 
-    named = re.sub(r"\bchanged\.(\w+)", lambda found: rows_of(f"{_schema(found[1])}.{found[1]}"), query)
-    return named.replace("{batch}", rows_of("{batch}"))
+_RELATION = re.compile(r"\b(changed|changes|live|new)\.(\w+)")
+
+
+def _rows(which: str, relation: str, scope: Scope) -> str:
+    """The rows of a relation that are meant by the word before its name; texts of this module and of suites."""
+    shown, store = f"{_schema(relation)}.{relation}", f"mart_store.{relation}"
+    if which == "changed":
+        return _touched(relation, shown, scope)
+    if which == "new":
+        loads = "array(select load_id from staging.stg_operations__new_loads)"
+        # The number tells the planner that these are few.
+        limit = "" if scope.is_full else f" where load_id >= {scope.first_load} and load_id = any({loads})"
+        return f"(select * from staging.stg_tracking__{relation}{limit})"  # noqa: S608
+    if which == "live":
+        live = "(select live_publication from ops.publication_state)"
+        limit = "false" if scope.is_full else f"valid_from <= {live} and valid_to > {live}"
+        return f"(select * from {store} where {limit})"  # noqa: S608
+    if scope.is_full:
+        return f"(select 1 as change, * from {shown})"  # noqa: S608
+    return (
+        f"(select 1 as change, * from {store} where valid_from = {scope.candidate_id} "  # noqa: S608
+        f"union all select -1, * from {store} where valid_to = {scope.candidate_id})"
+    )
+
+
+def _touched(relation: str, rows: str, scope: Scope) -> str:
+    if scope.is_full:
+        return rows
+    columns, touched = _TOUCHED.get(relation, _DELIVERIES)
+    return f"(select * from {rows} where ({columns}) in (select {columns} from intermediate.{touched}))"  # noqa: S608
 
 
 def _schema(relation: str) -> str:

@@ -13,6 +13,7 @@ from great_expectations.datasource.fluent.interfaces import TestConnectionError
 from message_tracking.building import Report
 from message_tracking.settings import Settings
 from message_tracking.validation.records import CheckResult, Records, SuiteRun
+from message_tracking.validation.rules import look_at
 from message_tracking.validation.suites import check_name, load_suites
 from message_tracking.validation.verdict import suite_digests
 from message_tracking.warehouse import PIPELINE_ROLE, Warehouse
@@ -28,10 +29,11 @@ def run_suites(records: Records, warehouse: Warehouse, settings: Settings, repor
         "warehouse", connection_string=f"{url}{separator}options={quote(f'-c role={PIPELINE_ROLE} -c timezone=UTC')}"
     )
     execution_engine, engine = source.get_execution_engine(), source.get_engine()
-    digests = suite_digests(settings)
+    digests, scope = suite_digests(settings), records.scope()
     try:
         for relation, suite in load_suites(settings).items():
             report(f"suite {relation}")
+            look_at(suite, scope)
             checks = [check_name(expectation) for expectation in suite.expectations]
             run = SuiteRun(relation, digests[relation], datetime.now(UTC), checks)
             records.add(run, _suite_results(context, source, relation, suite))

@@ -24,7 +24,7 @@ def test_suite_checks_structure_grain_and_another_relation(relation):
     assert "structure" in checks
     assert any(check.startswith("grain_") for check in checks)
     queries = [one.unexpected_rows_query for one in suite.expectations if isinstance(one, UnexpectedRowsExpectation)]
-    others = ("audit.", "staging.", "intermediate.", "raw.", "ops.")
+    others = ("audit.", "staging.", "intermediate.", "raw.", "ops.", "changed.", "changes.")
     assert any(schema in query for query in queries for schema in others), "no reconciliation with another relation"
 
 

@@ -1,37 +1,39 @@
 {{ config(
     unique_key=['delivery_id', 'message_id'],
     indexes=[{'columns': ['recipient_id']}],
-    meta={'scope': {'column': 'delivery_id', 'relation': 'int_deliveries__touched'}}
+    meta={'scope': {'columns': ['delivery_id', 'message_id'], 'relation': 'int_messages__touched'}}
 ) }}
+{%- set is_full = is_full_build() -%}
 
 with deliveries as (
-    select * from {{ ref('deliveries') }}
+    select * from {{ ref('stg_delivery_data__deliveries') }}
     where {{ is_touched('delivery_id') }}
 ),
 
 -- Message 0 is no message.
 messages as (
     select * from {{ ref('stg_delivery_data__messages') }}
-    where {{ is_touched('delivery_id') }} and message_id <> 0
+    where {{ is_touched_message(is_full) }} and message_id <> 0
 ),
 
-tracking_events as (
-    select * from {{ ref('tracking_events') }}
-    where {{ is_touched('delivery_id') }} and message_id <> 0
+events as (
+    select * from {{ ref('int_tracking_events__judged') }}
+    where is_counted and {{ is_touched_message(is_full) }} and message_id <> 0
 ),
 
 reactions as (
     select
         delivery_id,
         message_id,
-        min(occurred_at) filter (where is_counted and event_type = 'open') as first_opened_at,
-        max(occurred_at) filter (where is_counted and event_type = 'open') as last_opened_at,
-        count(*) filter (where is_counted and event_type = 'open') as open_count,
-        min(occurred_at) filter (where is_counted and event_type = 'click') as first_clicked_at,
-        max(occurred_at) filter (where is_counted and event_type = 'click') as last_clicked_at,
-        count(*) filter (where is_counted and event_type = 'click') as click_count,
-        count(*) filter (where is_counted and event_type = 'opt_out') as opt_out_count
-    from tracking_events
+        min(occurred_at) filter (where event_type = 'open') as first_opened_at,
+        max(occurred_at) filter (where event_type = 'open') as last_opened_at,
+        count(*) filter (where event_type = 'open') as open_count,
+        min(occurred_at) filter (where event_type = 'click') as first_clicked_at,
+        max(occurred_at) filter (where event_type = 'click') as last_clicked_at,
+        count(*) filter (where event_type = 'click') as click_count,
+        count(*) filter (where event_type = 'opt_out') as opt_out_count,
+        count(*) as event_count
+    from events
     group by delivery_id, message_id
 ),
 
@@ -50,7 +52,8 @@ engaged as (
         reactions.first_clicked_at,
         reactions.last_clicked_at,
         coalesce(reactions.click_count, 0) as click_count,
-        coalesce(reactions.opt_out_count, 0) as opt_out_count
+        coalesce(reactions.opt_out_count, 0) as opt_out_count,
+        coalesce(reactions.event_count, 0) as event_count
     from messages
     full join reactions on messages.delivery_id = reactions.delivery_id and messages.message_id = reactions.message_id
 )
@@ -70,6 +73,7 @@ select
     engaged.first_opened_at,
     engaged.last_opened_at,
     engaged.first_clicked_at,
-    engaged.last_clicked_at
+    engaged.last_clicked_at,
+    engaged.event_count
 from engaged
 inner join deliveries on engaged.delivery_id = deliveries.delivery_id

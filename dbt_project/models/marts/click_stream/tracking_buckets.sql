@@ -1,18 +1,23 @@
 {{ config(
     unique_key=['delivery_id', 'url_id', 'bucket_at'],
-    meta={'scope': {'column': 'delivery_id', 'relation': 'int_deliveries__touched'}}
+    meta={'gone': 'event_count = 0'}
 ) }}
+{%- set is_full = is_full_build() -%}
 
-with tracking_events as (
-    select * from {{ ref('tracking_events') }}
-    where is_counted and {{ is_touched('delivery_id') }}
-)
+with changes as (
+    {{ changes_of('int_tracking_events__judged', is_full) }}
+),
 
 -- Five minutes aligned on the clock; an event at the boundary belongs to the later bucket (spec 8.25).
-select
-    delivery_id,
-    url_id,
-    date_bin(interval '5 minutes', occurred_at, timestamptz '1970-01-01 00:00:00+00') as bucket_at,
-    count(*) as event_count
-from tracking_events
-group by delivery_id, url_id, bucket_at
+added as (
+    select
+        delivery_id,
+        url_id,
+        date_bin(interval '5 minutes', occurred_at, timestamptz '1970-01-01 00:00:00+00') as bucket_at,
+        sum(change) as event_count
+    from changes
+    where is_counted
+    group by delivery_id, url_id, bucket_at
+)
+
+{{ add_to_live('added', ['delivery_id', 'url_id', 'bucket_at'], {'event_count': 'bigint'}, is_full) }}

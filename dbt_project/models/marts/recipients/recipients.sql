@@ -2,7 +2,7 @@
     unique_key=['recipient_id'],
     meta={
         'published_schema': 'marts_private',
-        'scope': {'column': 'recipient_id', 'relation': 'int_recipients__touched'},
+        'scope': {'columns': ['recipient_id'], 'relation': 'int_recipients__touched'},
     }
 ) }}
 

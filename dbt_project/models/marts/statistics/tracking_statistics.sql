@@ -1,6 +1,6 @@
 {{ config(
     unique_key=['delivery_id', 'series', 'percent'],
-    meta={'scope': {'column': 'delivery_id', 'relation': 'int_deliveries__touched'}}
+    meta={'scope': {'columns': ['delivery_id'], 'relation': 'int_deliveries__touched'}}
 ) }}
 
 with deliveries as (

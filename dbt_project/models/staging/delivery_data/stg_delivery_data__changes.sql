@@ -12,37 +12,75 @@ tracked_urls as (
 
 contents as (
     select * from {{ source('raw', 'contents') }}
+),
+
+-- Events show of their delivery when it was sent, and of their link what it is; another label of a delivery changes none.
+delivery_changes as (
+    select
+        new_version.delivery_id,
+        new_version.load_id,
+        old_version.delivery_id is null or (new_version.contact_at is distinct from old_version.contact_at) as is_seen_in_events
+    from deliveries as new_version
+    left join deliveries as old_version
+        on new_version.load_id = old_version.superseded_by_load_id and new_version.delivery_id = old_version.delivery_id
+),
+
+url_changes as (
+    select
+        new_version.delivery_id,
+        old_version.delivery_id as old_delivery_id,
+        new_version.load_id,
+        old_version.url_id is null
+        or (new_version.delivery_id is distinct from old_version.delivery_id)
+        or (new_version.type is distinct from old_version.type)
+        or (new_version.label, new_version.category, new_version.source_url)
+        <> (old_version.label, old_version.category, old_version.source_url) as is_seen_in_events
+    from tracked_urls as new_version
+    left join tracked_urls as old_version
+        on new_version.load_id = old_version.superseded_by_load_id and new_version.url_id = old_version.url_id
 )
 
 -- A message or URL that moved to another delivery changes both: the superseded version names the one it left.
 select
     delivery_id,
-    load_id
-from deliveries
+    null::bigint as message_id,
+    load_id,
+    is_seen_in_events
+from delivery_changes
 union all
 select
     delivery_id,
-    load_id
+    message_id,
+    load_id,
+    false as is_seen_in_events
 from messages
 union all
 select
     delivery_id,
-    superseded_by_load_id
+    message_id,
+    superseded_by_load_id as load_id,
+    false as is_seen_in_events
 from messages
 where superseded_by_load_id is not null
 union all
 select
     delivery_id,
-    load_id
-from tracked_urls
+    null as message_id,
+    load_id,
+    is_seen_in_events
+from url_changes
+union all
+select
+    old_delivery_id as delivery_id,
+    null as message_id,
+    load_id,
+    is_seen_in_events
+from url_changes
+where old_delivery_id is not null
 union all
 select
     delivery_id,
-    superseded_by_load_id
-from tracked_urls
-where superseded_by_load_id is not null
-union all
-select
-    delivery_id,
-    load_id
+    null as message_id,
+    load_id,
+    false as is_seen_in_events
 from contents

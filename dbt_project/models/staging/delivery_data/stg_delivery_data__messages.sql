@@ -1,5 +1,14 @@
 with messages as (
     select * from {{ source('raw', 'messages') }}
+),
+
+-- Each of the two is read by an index of its own.
+current_messages as (
+    select * from messages
+    where superseded_by_load_id is null and {{ is_in_window('load_id') }}
+    union all
+    select * from messages
+    where superseded_by_load_id = any({{ later_loads() }}) and {{ is_in_window('load_id') }}
 )
 
 select
@@ -11,5 +20,4 @@ select
     failure_reason,
     coalesce(is_seed, false) as is_seed,
     event_at
-from messages
-where {{ is_current_version('messages') }}
+from current_messages

@@ -1,45 +1,43 @@
 with events as (
     select * from {{ source('raw', 'events') }}
-),
-
-sources as (
-    select * from {{ source('ops', 'sources') }}
-),
-
-user_agents as (
-    select * from {{ source('raw', 'user_agents') }}
+    where {{ is_in_window('load_id') }}
 ),
 
 person_key as (
     select * from {{ source('ops', 'person_key') }}
+),
+
+-- A name may be percent-encoded, so a percent sign is reason to look closer.
+with_parameters as (
+    select
+        *,
+        case when parameters ~ '(amount|%)' then ops.url_parameter(parameters, 'amount') end as amount_text,
+        case when parameters ~ '(article|%)' then ops.url_parameter(parameters, 'article') end as article_text
+    from events
 )
 
 select
-    sources.source || ':' || events.prefix::text || '0x' || upper(lpad(to_hex(events.counter), 16, '0')) as event_id,
-    events.load_id,
-    events.delivery_id,
-    events.message_id,
-    events.url_id,
+    load_id,
+    source_id,
+    delivery_id,
+    message_id,
+    url_id,
+    user_agent_id,
     -- UUIDs are compared without regard to case (spec 8.9); an empty one is nobody.
     case
-        when events.requester_uuid <> ''
+        when requester_uuid <> ''
             then encode(
                 substring(
-                    sha256((select person_key.key from person_key) || convert_to(lower(events.requester_uuid), 'UTF8'))
+                    sha256((select person_key.key from person_key) || convert_to(lower(requester_uuid), 'UTF8'))
                     from 1 for 16
                 ),
                 'hex'
             )::uuid
     end as person_id,
-    sources.source,
-    events.prefix,
-    events.parameters,
-    user_agents.browser,
-    user_agents.operating_system,
-    user_agents.device,
-    events.counter,
-    events.occurred_at
-from events
-inner join sources on events.source_id = sources.source_id
-inner join user_agents on events.user_agent_id = user_agents.user_agent_id
-where {{ is_in_window('events.load_id') }}
+    prefix,
+    counter,
+    -- numeric holds 16 383 digits after the point; a log line may have more.
+    case when amount_text ~ '^[0-9]{1,15}(\.[0-9]+)?$' then trim_scale(left(amount_text, 16000)::numeric) end as logged_amount,
+    case when article_text ~ '^[0-9]{1,9}$' then article_text::integer end as logged_article,
+    occurred_at
+from with_parameters

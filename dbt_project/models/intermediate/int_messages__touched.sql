@@ -1,0 +1,58 @@
+{{ config(materialized='versioned', unique_key=['delivery_id', 'message_id']) }}
+{%- set is_full = is_full_build() -%}
+
+with events as (
+    select * from {{ ref('stg_tracking__events') }}
+    where {{ is_new('load_id', is_full) }}
+),
+
+changes as (
+    select * from {{ ref('stg_delivery_data__changes') }}
+    where {{ is_new('load_id', is_full) }} and delivery_id is not null
+),
+
+messages as (
+    select * from {{ ref('stg_delivery_data__messages') }}
+),
+
+changed_deliveries as (
+    select delivery_id
+    from changes
+    where is_seen_in_events
+),
+
+-- Message 0 is no message, and nothing that comes in changes its other events; the delivery's reference data does.
+touched as (
+    select
+        delivery_id,
+        message_id
+    from events
+    where message_id <> 0
+    union
+    select
+        delivery_id,
+        message_id
+    from changes
+    where message_id <> 0
+    union
+    select
+        delivery_id,
+        message_id
+    from messages
+    where delivery_id in (select changed_deliveries.delivery_id from changed_deliveries)
+    {%- if not is_full %}
+        union
+        select
+            delivery_id,
+            message_id
+        from {{ live_rows('int_tracking_events__judged') }} as live_events
+        where delivery_id in (select changed_deliveries.delivery_id from changed_deliveries)
+    {%- endif %}
+)
+
+select
+    delivery_id,
+    message_id
+from touched
+-- Of a full build everything is touched, so nothing is listed.
+where {{ 'false' if is_full else 'true' }}

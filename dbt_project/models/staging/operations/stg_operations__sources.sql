@@ -1,0 +1,8 @@
+with sources as (
+    select * from {{ source('ops', 'sources') }}
+)
+
+select
+    source_id,
+    source
+from sources
