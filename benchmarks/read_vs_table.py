@@ -18,6 +18,7 @@ import psycopg2
 from benchmarks.measuring import in_turn, ratios, report, same_work, say, seconds
 from benchmarks.warehouses import BenchWarehouse, lines_option, new_warehouse, sample_options
 from psycopg2 import sql
+from tests.warehouse.conftest import VERSIONED_MARTS
 from tests.warehouse.slices import Slices
 
 from message_tracking.migrating import login_name
@@ -143,14 +144,7 @@ def lay_plain_tables(bench: BenchWarehouse) -> None:
     with closing(bench.warehouse.connect("plain tables")) as session, session, session.cursor() as cursor:
         schema = sql.Identifier(PLAIN)
         cursor.execute(sql.SQL("create schema {0}; grant usage on schema {0} to bi_reader").format(schema))
-        marts = fetch_all(
-            session,
-            """
-            select relname::text from pg_class
-            where relnamespace = 'marts'::regnamespace and relname not in ('publications', 'source_freshness')
-            """,
-        )
-        for (name,) in marts:
+        for name in (mart for schema, mart in fetch_all(session, VERSIONED_MARTS) if schema == "marts"):
             table = sql.Identifier(PLAIN, name)
             create = sql.SQL("create table {0} as select * from {1}; grant select on {0} to bi_reader")
             cursor.execute(create.format(table, sql.Identifier("marts", name)))

@@ -8,9 +8,7 @@
 {% macro live_rows(model_name) -%}
     (
         select * from mart_store.{{ model_name }}
-        where
-            valid_from operator(ops.<=~) (select publication_state.live_publication from ops.publication_state as publication_state)
-            and valid_to operator(ops.>~) (select publication_state.live_publication from ops.publication_state as publication_state)
+        where {{ is_shown_by('live_publication from ops.publication_state') }}
     )
 {%- endmacro %}
 

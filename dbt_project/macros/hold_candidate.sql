@@ -24,3 +24,20 @@
         {{ hold_candidate() }}
     {% endcall %}
 {% endmacro %}
+
+{# How each of our materializations begins: nothing is made of a model whose columns are not those of its contract. #}
+{% macro begin_model() %}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
+    {%- set contract = config.get('contract') -%}
+    {% if contract and contract.enforced %}
+        {{ get_assert_columns_equivalent(sql) }}
+    {% endif %}
+{% endmacro %}
+
+{% macro end_model() %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+{% endmacro %}

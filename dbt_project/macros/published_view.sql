@@ -10,14 +10,8 @@
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set published_schema = config.require('meta').published_schema -%}
     {%- set published = api.Relation.create(database=this.database, schema=published_schema, identifier=this.identifier, type='view') -%}
-    {%- set contract = config.get('contract') -%}
 
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
-    {% if contract and contract.enforced %}
-        {{ get_assert_columns_equivalent(sql) }}
-    {% endif %}
+    {{ begin_model() }}
     {{ replace_view(target_relation, sql, statement_name='main') }}
     {% do persist_docs(target_relation, model) %}
     {{ replace_view(published, as_published(sql)) }}
@@ -31,9 +25,7 @@
             order by model, build_id desc
         ) as parents
     {% endcall %}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {{ adapter.commit() }}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ end_model() }}
 
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

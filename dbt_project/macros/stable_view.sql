@@ -7,23 +7,15 @@
         {{ return(materialization_view_default()) }}
     {%- endif -%}
     {%- set target_relation = this.incorporate(type='view') -%}
-    {%- set contract = config.get('contract') -%}
 
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
-    {% if contract and contract.enforced %}
-        {{ get_assert_columns_equivalent(sql) }}
-    {% endif %}
+    {{ begin_model() }}
     {{ replace_view(target_relation, sql, statement_name='main') }}
     {% call statement('record_build') %}
         insert into ops.model_builds (publication_id, model, column_names, opened_count, closed_count)
         values ({{ candidate() }}, {{ dbt.string_literal(this.identifier) }}, '{}', 0, 0)
     {% endcall %}
     {% do persist_docs(target_relation, model) %}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {{ adapter.commit() }}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ end_model() }}
 
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

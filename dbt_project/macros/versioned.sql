@@ -27,17 +27,10 @@
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set store = api.Relation.create(database=this.database, schema='mart_store', identifier=this.identifier, type='table') -%}
     {%- set published_schema = config.get('meta', {}).get('published_schema') -%}
-    {%- set contract = config.get('contract') -%}
-
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     -- Every transaction checks the candidate: one computes; then what needs an exclusive lock, each in one of its own, so
     -- briefly that readers hardly notice; the last one writes and is the only one that changes rows.
-    {% call statement('hold_candidate') %}{{ hold_candidate() }}{% endcall %}
-    {% if contract and contract.enforced %}
-        {{ get_assert_columns_equivalent(sql) }}
-    {% endif %}
+    {{ begin_model() }}
     {% call statement('new_rows') %}
         drop table if exists pg_temp.new_rows;
         create temporary table new_rows as {{ sql }};
@@ -63,9 +56,7 @@
     {% do index_store(store) %}
     {% call statement('drop_new_rows') %}drop table pg_temp.new_rows{% endcall %}
 
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {{ adapter.commit() }}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ end_model() }}
 
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
@@ -84,7 +75,11 @@
     from {{ store }}
     where
         (select {{ publication }}) is not null
-        and valid_from operator(ops.<=~) (select {{ publication }}) and valid_to operator(ops.>~) (select {{ publication }})
+        and {{ is_shown_by(publication) }}
+{%- endmacro %}
+
+{% macro is_shown_by(publication) -%}
+    valid_from operator(ops.<=~) (select {{ publication }}) and valid_to operator(ops.>~) (select {{ publication }})
 {%- endmacro %}
 
 

@@ -15,12 +15,16 @@
     coalesce({{ load_id }} <> all({{ later_loads() }}), true)
 {%- endmacro %}
 
-{% macro is_current_version(alias) -%}
-    {{ is_in_window(alias ~ '.load_id') }}
-    and (
-        {{ alias }}.superseded_by_load_id is null
-        or not ({{ is_in_window(alias ~ '.superseded_by_load_id') }})
-    )
+{#
+  The current version of each reference row, as the build window sees it: those that nothing has superseded, and those that
+  only a later load has. Each of the two is read by an index of its own.
+#}
+{% macro current_versions(versions) -%}
+    select * from {{ versions }}
+    where superseded_by_load_id is null and {{ is_in_window('load_id') }}
+    union all
+    select * from {{ versions }}
+    where superseded_by_load_id = any({{ later_loads() }}) and {{ is_in_window('load_id') }}
 {%- endmacro %}
 
 {% macro is_touched(key, relation='int_deliveries__touched') -%}

@@ -30,6 +30,14 @@ URL_COLUMNS = "url_id,delivery_id,type,label,category,source_url,occurrence,cont
 RECIPIENT_COLUMNS = "recipient_id,first_name,last_name,email,email_format,modified_at"
 
 
+VERSIONED_MARTS = """
+    select nspname::text, relname::text
+    from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid
+    where nspname in ('marts', 'marts_private') and relkind = 'v' and relname not in ('publications', 'source_freshness')
+"""
+"""Schema and name of each published relation that belongs to a publication."""
+
+
 class Landing:
     """One source's folder: logs of servers and exports, written as the real ones are."""
 
@@ -145,17 +153,9 @@ def golden() -> Callable[[str], Path]:
 def published_rows(warehouse: Warehouse) -> dict[str, list[str]]:
     """Read all rows of all marts as the live publication shows them, by relation, sorted as text."""
     with closing(warehouse.connect("test")) as connection:
-        marts = fetch_all(
-            connection,
-            """
-            select nspname::text, relname::text
-            from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid
-            where nspname in ('marts', 'marts_private') and relname not in ('publications', 'source_freshness')
-            """,
-        )
         return {
             mart: sorted(row for (row,) in fetch_all(connection, f"select mart::text from {schema}.{mart} as mart"))
-            for schema, mart in marts
+            for schema, mart in fetch_all(connection, VERSIONED_MARTS)
         }
 
 

@@ -14,6 +14,7 @@ import psycopg2
 from psycopg2 import errors, sql
 from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED, ISOLATION_LEVEL_REPEATABLE_READ
 from psycopg2.extensions import connection as Connection  # noqa: N812
+from tests.warehouse.conftest import VERSIONED_MARTS
 
 from message_tracking.migrating import login_name
 
@@ -309,13 +310,12 @@ def versioned_columns(session: Connection) -> dict[str, list[str]]:
     """The published relations that have versions, with their columns."""
     with session, session.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             select format('%s.%s', nspname, pg_class.relname), array_agg(attname::text order by attnum)
             from pg_class
             inner join pg_namespace on relnamespace = pg_namespace.oid
             inner join pg_attribute on attrelid = pg_class.oid and attnum > 0
-            where
-                nspname in ('marts', 'marts_private') and pg_class.relname not in ('publications', 'source_freshness')
+            where (nspname, pg_class.relname) in ({VERSIONED_MARTS})
             group by nspname, pg_class.relname
             """
         )

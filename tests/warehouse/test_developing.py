@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
+from tests.warehouse.conftest import VERSIONED_MARTS
 
 from message_tracking.building import build
 from message_tracking.cli import main
@@ -17,10 +18,6 @@ from message_tracking.publication import open_candidate
 from message_tracking.warehouse import fetch_all
 
 OWN = "dev_tracking_analyst_login"
-MARTS = """
-    select table_name::text from information_schema.tables
-    where table_schema in ('marts', 'marts_private') and table_name not in ('publications', 'source_freshness')
-"""
 
 
 @pytest.fixture
@@ -67,12 +64,11 @@ def test_all_marts_of_ones_own_are_those_published_while_a_candidate_is_half_bui
             analyst, ["int_tracking_events__judged+", "deliveries+", "recipients", "url_types"], be_quiet
         )
         assert contents(pipeline.warehouse.url) == before
-    marts = {name for (name,) in fetch_all(connection, MARTS)}
+    marts = {name: schema for schema, name in fetch_all(connection, VERSIONED_MARTS)}
     assert (trial.schema, trial.publication_id) == (OWN, 2)
-    assert {"tracking_events", "recipients"} <= marts <= set(trial.relations)
+    assert {"tracking_events", "recipients"} <= marts.keys() <= set(trial.relations)
     session = connect_as("tracking_analyst")
-    for mart in sorted(marts):
-        schema = "marts_private" if mart == "recipients" else "marts"
+    for mart, schema in marts.items():
         names = fetch_all(
             connection,
             "select string_agg(quote_ident(column_name), ', ') from information_schema.columns where table_name = %s and table_schema = %s",

@@ -2,6 +2,10 @@ with contents as (
     select * from {{ source('raw', 'contents') }}
 ),
 
+current_contents as (
+    {{ current_versions('contents') }}
+),
+
 content_links as (
     select * from {{ source('raw', 'content_links') }}
 )
@@ -13,5 +17,4 @@ select
     content_links.link_count
 from content_links
 -- A load is of one file, so it brings one body at most.
-inner join contents on content_links.load_id = contents.load_id
-where {{ is_current_version('contents') }}
+inner join current_contents on content_links.load_id = current_contents.load_id

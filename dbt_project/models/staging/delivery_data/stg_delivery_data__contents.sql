@@ -1,10 +1,13 @@
 with contents as (
     select * from {{ source('raw', 'contents') }}
+),
+
+current_contents as (
+    {{ current_versions('contents') }}
 )
 
 select
     delivery_id,
     load_id,
     content_part
-from contents
-where {{ is_current_version('contents') }}
+from current_contents

@@ -1,5 +1,9 @@
 with deliveries as (
     select * from {{ source('raw', 'deliveries') }}
+),
+
+current_deliveries as (
+    {{ current_versions('deliveries') }}
 )
 
 select
@@ -20,5 +24,4 @@ select
     coalesce(is_model, false) as is_model,
     contact_at,
     validity_at
-from deliveries
-where {{ is_current_version('deliveries') }}
+from current_deliveries

@@ -2,13 +2,8 @@ with messages as (
     select * from {{ source('raw', 'messages') }}
 ),
 
--- Each of the two is read by an index of its own.
 current_messages as (
-    select * from messages
-    where superseded_by_load_id is null and {{ is_in_window('load_id') }}
-    union all
-    select * from messages
-    where superseded_by_load_id = any({{ later_loads() }}) and {{ is_in_window('load_id') }}
+    {{ current_versions('messages') }}
 )
 
 select

@@ -1,5 +1,9 @@
 with recipients as (
     select * from {{ source('raw', 'recipients') }}
+),
+
+current_recipients as (
+    {{ current_versions('recipients') }}
 )
 
 select
@@ -9,5 +13,4 @@ select
     last_name,
     email,
     email_format
-from recipients
-where {{ is_current_version('recipients') }}
+from current_recipients

@@ -1,5 +1,9 @@
 with tracked_urls as (
     select * from {{ source('raw', 'tracked_urls') }}
+),
+
+current_tracked_urls as (
+    {{ current_versions('tracked_urls') }}
 )
 
 select
@@ -13,5 +17,4 @@ select
     content_part,
     type as url_type,
     occurrence
-from tracked_urls
-where {{ is_current_version('tracked_urls') }}
+from current_tracked_urls
