@@ -21,7 +21,7 @@ from benchmarks.measuring import in_turn, report, same_work, say, seconds
 from benchmarks.warehouses import BenchWarehouse, lines_option, new_warehouse, sample_options
 
 from message_tracking.airflow_api import AirflowApi
-from message_tracking.dag_runs import PUBLISH, start_ingests, wait_for_dags, wait_for_ingests, wait_for_publishing
+from message_tracking.dag_runs import PUBLISH, start_ingests, wait_for_dags, wait_for_publishing, wait_for_runs
 from message_tracking.local_airflow import LocalAirflow
 from message_tracking.sample import generate_sample
 
@@ -73,7 +73,7 @@ def started(bench: BenchWarehouse) -> Iterator[AirflowApi]:
 def ingest_and_publish(api: AirflowApi) -> None:
     """Start both ingests and wait for all that they set off. Raises MessageTrackingError where a run fails."""
     since = datetime.now(UTC).isoformat()
-    wait_for_ingests(api, start_ingests(api))
+    wait_for_runs(api, start_ingests(api))
     wait_for_publishing(api, since)
 
 

@@ -11,7 +11,7 @@ INGESTS = ("ingest_delivery_data", "ingest_tracking_logs")
 PUBLISH = "publish_tracking_marts"
 
 PARSE_SECONDS = 180
-INGEST_SECONDS = 600
+RUN_SECONDS = 600
 PUBLISH_SECONDS = 900
 POLL_SECONDS = 0.5
 
@@ -39,10 +39,10 @@ def start_ingests(api: AirflowApi) -> list[DagRun]:
     """Start both ingests, with the DAG that consumes what they announce unpaused before them."""
     # An asset event that finds its consumer paused is lost.
     api.unpause(PUBLISH)
-    return [(dag_id, _start(api, dag_id)) for dag_id in INGESTS]
+    return [(dag_id, start(api, dag_id)) for dag_id in INGESTS]
 
 
-def _start(api: AirflowApi, dag_id: str) -> str:
+def start(api: AirflowApi, dag_id: str) -> str:
     """Start a run of a scheduled DAG, or take the one that unpausing it starts anyway, and return its id."""
     dag = api.dag(dag_id)
     due = dag["next_dagrun_run_after"]
@@ -53,7 +53,7 @@ def _start(api: AirflowApi, dag_id: str) -> str:
     return str(api.runs_since(dag_id, due)[-1]["dag_run_id"])
 
 
-def wait_for_ingests(api: AirflowApi, runs: Sequence[DagRun], tell: Tell = _silent) -> None:
+def wait_for_runs(api: AirflowApi, runs: Sequence[DagRun], tell: Tell = _silent) -> None:
     """Wait until the runs have finished.
 
     Raises MessageTrackingError where one has failed, with the failed tasks and the ends of their logs.
@@ -67,7 +67,7 @@ def wait_for_ingests(api: AirflowApi, runs: Sequence[DagRun], tell: Tell = _sile
                 raise _failure(api, *run)
         return all(state in FINISHED for state in states.values())
 
-    _wait(are_finished, INGEST_SECONDS, f"{' and '.join(dag_id for dag_id, _ in runs)} did not finish")
+    _wait(are_finished, RUN_SECONDS, f"{' and '.join(dag_id for dag_id, _ in runs)} did not finish")
 
 
 def wait_for_publishing(api: AirflowApi, since: str, tell: Tell = _silent) -> None:

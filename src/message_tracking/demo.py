@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from message_tracking.airflow_api import AirflowApi, NotFoundError
-from message_tracking.dag_runs import PUBLISH, start_ingests, wait_for_dags, wait_for_ingests, wait_for_publishing
+from message_tracking.dag_runs import PUBLISH, start_ingests, wait_for_dags, wait_for_publishing, wait_for_runs
 from message_tracking.embedded import EmbeddedServer, open_warehouse
 from message_tracking.errors import MessageTrackingError
 from message_tracking.local_airflow import LocalAirflow
@@ -113,7 +113,7 @@ def run_demo(settings: Settings, line_count: int, console: Console) -> None:
             wait_for_dags(api)
         since = datetime.now(UTC).isoformat()
         with steps.step("Load tracking logs and delivery data") as tell:
-            wait_for_ingests(api, start_ingests(api), tell)
+            wait_for_runs(api, start_ingests(api), tell)
         with steps.step("Build, audit and publish the marts") as tell:
             wait_for_publishing(api, since, tell)
         shown = _shown(warehouse, api, before)

@@ -58,11 +58,12 @@ def recompute_everything(
 ) -> dict[str, tuple[int, int]]:
     """Compute every figure anew, say what differs from the live publication, and publish unless it is a `dry_run`.
 
+    A dry run takes in what the live publication has taken in, nothing newer, and so must come to the same figures.
     Returns how many rows (came, went) by relation, of those that differ. Raises as `publish_what_is_new` does.
     """
-    with _candidate(warehouse, settings, full=True) as candidate:
+    with _candidate(warehouse, settings, full=True, only_published=dry_run) as candidate:
         if candidate is None:
-            report("Nothing was loaded yet: nothing to compute.")
+            report(f"Nothing was {'published' if dry_run else 'loaded'} yet: nothing to compute.")
             return {}
         _build_and_judge(warehouse, settings, candidate, report, detail)
         if candidate.to_position > candidate.from_position:
@@ -106,11 +107,20 @@ def _publish(warehouse: Warehouse, settings: Settings, candidate: Candidate, rep
 
 
 @contextmanager
-def _candidate(warehouse: Warehouse, settings: Settings, *, full: bool) -> Iterator[Candidate | None]:
+def _candidate(
+    warehouse: Warehouse, settings: Settings, *, full: bool, only_published: bool = False
+) -> Iterator[Candidate | None]:
     """Open a candidate for as long as this process lives; give it up, undone, if anything fails."""
     holder = f"{shell_holder()}, process {os.getpid()}"
     with closing(warehouse.connect("message-tracking run")) as session:
-        candidate = open_candidate(warehouse, holder, full=full, project=project_digest(settings), session=session)
+        candidate = open_candidate(
+            warehouse,
+            holder,
+            full=full,
+            only_published=only_published,
+            project=project_digest(settings),
+            session=session,
+        )
         try:
             yield candidate
         except BaseException as error:

@@ -65,6 +65,7 @@ def open_candidate(  # noqa: PLR0913  (what may be left out goes by name)
     holder: str,
     *,
     full: bool = False,
+    only_published: bool = False,
     project: str | None = None,
     lease: timedelta = LEASE,
     session: Connection | None = None,
@@ -72,7 +73,8 @@ def open_candidate(  # noqa: PLR0913  (what may be left out goes by name)
     """Open a candidate for everything loaded since the live publication; None where nothing is new.
 
     It takes in everything there is where it is to be `full`, or where the live publication was built from another
-    `project` (`building.project_digest`): old rows under old formulas beside new ones would be a mixture.
+    `project` (`building.project_digest`): old rows under old formulas beside new ones would be a mixture. With
+    `only_published` it takes in what the live publication has taken in and nothing newer, to be compared with it.
 
     The same holder gets its open candidate back, so a retried task goes on with it, unless it now wants a full build:
     then what it had is abandoned. `session` is a connection that the holder keeps open while it builds: when that ends,
@@ -111,13 +113,16 @@ def open_candidate(  # noqa: PLR0913  (what may be left out goes by name)
                     where publication_id = %(live)s
                 ) as base
                 inner join ops.file_ledger as loads
-                    on loads.position > case when base.is_full then 0 else base.position end
+                    on
+                        loads.position > case when base.is_full then 0 else base.position end
+                        and (loads.position <= base.position or not %(only_published)s)
                 group by base.position, base.is_full
                 returning publication_id, from_position, to_position, is_full
                 """,
                 {
                     "live": live,
                     "full": full,
+                    "only_published": only_published,
                     "project": project,
                     "holder": holder,
                     "lease": lease,

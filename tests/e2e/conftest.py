@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import execute
 
 from message_tracking.airflow_api import AirflowApi
-from message_tracking.dag_runs import start_ingests, wait_for_dags, wait_for_ingests, wait_for_publishing
+from message_tracking.dag_runs import start_ingests, wait_for_dags, wait_for_publishing, wait_for_runs
 from message_tracking.embedded import EmbeddedServer, open_warehouse
 from message_tracking.local_airflow import LocalAirflow
 from message_tracking.migrating import migrate
@@ -49,7 +50,7 @@ class Stack:
         """
         since = datetime.now(UTC).isoformat()
         runs = start_ingests(self.api)
-        wait_for_ingests(self.api, runs)
+        wait_for_runs(self.api, runs)
         wait_for_publishing(self.api, since)
         return runs
 
@@ -57,6 +58,10 @@ class Stack:
         """Run one query with the pipeline's rights."""
         with closing(self.warehouse.connect("test")) as connection:
             return fetch_all(connection, query)
+
+    def execute(self, statement: str) -> None:
+        """Run one statement with the pipeline's rights."""
+        execute(self.warehouse.url, statement)
 
 
 @pytest.fixture(scope="module")

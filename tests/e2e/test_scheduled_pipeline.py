@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from tests.e2e.killing_tasks import TaskKiller
 
-from message_tracking.dag_runs import PUBLISH, start_ingests, wait_for_ingests, wait_for_publishing
+from message_tracking.dag_runs import PUBLISH, start, start_ingests, wait_for_publishing, wait_for_runs
 from message_tracking.errors import MessageTrackingError
 from message_tracking.loading.delivery_data import load_delivery_data
 from message_tracking.loading.tracking_logs import load_tracking_logs
@@ -55,7 +55,7 @@ def ingest_and_publish_through_kills(stack, *, build=False):
     runs = start_ingests(stack.api)
     killer = TaskKiller(stack.warehouse)
     killer.kill_load()
-    wait_for_ingests(stack.api, runs)
+    wait_for_runs(stack.api, runs)
     if build:
         killer.kill_build()
     killer.kill_audit()
@@ -135,6 +135,16 @@ def test_nothing_new_announces_and_publishes_nothing(stack):
         loads = [one for one in stack.api.task_instances(dag_id, run_id) if one["task_id"].startswith("load_")]
         assert {one["state"] for one in loads} == {"skipped"}
     assert stack.query("select max(publication_id) from ops.publications") == before
+
+
+def test_the_daily_audit_passes_what_is_right_and_names_what_is_not(stack):
+    audit = "maintain_warehouse"
+    wait_for_runs(stack.api, [(audit, start(stack.api, audit))])
+
+    stack.execute("update mart_store.url_clicks set click_count = click_count + 1 where rank = 1")
+    with pytest.raises(MessageTrackingError, match=r"differ from those computed anew, in url_clicks:"):
+        wait_for_runs(stack.api, [(audit, start(stack.api, audit))])
+    stack.execute("update mart_store.url_clicks set click_count = click_count - 1 where rank = 1")
 
 
 def test_a_refused_file_turns_the_ingest_red_and_is_named(stack):

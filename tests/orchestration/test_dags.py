@@ -5,7 +5,7 @@ from message_tracking.settings import PROJECT
 
 Dags = dict[str, Any]
 
-EXPECTED = {"ingest_delivery_data", "ingest_tracking_logs", "publish_tracking_marts"}
+EXPECTED = {"ingest_delivery_data", "ingest_tracking_logs", "maintain_warehouse", "publish_tracking_marts"}
 
 
 def test_every_dag_is_read_without_an_error(parsed: dict[str, Any]) -> None:
@@ -27,7 +27,7 @@ def test_a_dag_tells_the_on_call_what_to_do(dags: Dags) -> None:
 def test_a_dag_is_tagged_and_never_runs_beside_itself(dags: Dags) -> None:
     for dag_id, dag in dags.items():
         assert "message-tracking" in dag["tags"], dag_id
-        assert set(dag["tags"]) & {"ingest", "publish"}, dag_id
+        assert set(dag["tags"]) & {"ingest", "maintain", "publish"}, dag_id
         assert not dag["catchup"], dag_id
         assert dag["max_active_runs"] == 1, dag_id
 
@@ -55,6 +55,7 @@ def test_assets_link_the_ingests_to_the_publication(parsed: dict[str, Any]) -> N
     assert parsed["consumed"] == {
         "ingest_tracking_logs": [],
         "ingest_delivery_data": [],
+        "maintain_warehouse": [],
         "publish_tracking_marts": ["delivery_data", "raw_events"],
     }
 

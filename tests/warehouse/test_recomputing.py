@@ -1,5 +1,7 @@
 """Computing everything anew: it must equal what runs have added up, and mends what does not."""
 
+import re
+
 import pytest
 
 from message_tracking.pipeline import recompute_everything
@@ -45,3 +47,24 @@ def test_it_equals_what_was_published_and_mends_what_differs(pipeline, landing, 
     assert fetch_all(connection, "select candidate_publication from ops.publication_state") == [(None,)]
     assert recompute()[0] == differences
     assert shown() == published
+
+
+def test_a_dry_run_computes_what_is_published_and_nothing_newer(pipeline, landing, golden, recompute, shown):
+    assert recompute(dry_run=True)[1] == ["Nothing was published yet: nothing to compute."]
+    landing.copy(golden("second-case"))
+    later = landing.folder / "logs" / "edge-b"
+    later.rename(landing.folder / "later")
+    pipeline.run()
+    published = shown()
+
+    (landing.folder / "later").rename(later)
+    messages = landing.folder / "exports" / "messages.csv"
+    moved = re.sub(
+        r"\.example,(.*)2025-(\S+)$", r".test,\g<1>2026-\2", messages.read_text(encoding="utf-8"), flags=re.M
+    )
+    messages.write_text(moved, encoding="utf-8")
+    assert sum(summary.accepted for summary in pipeline.load()) > 10
+    assert recompute(dry_run=True)[0] == {}
+    assert shown() == published
+    assert recompute()[0]
+    assert shown() != published

@@ -46,7 +46,9 @@ def run(verbose: bool) -> None:
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Compute and judge, say what differs, and publish nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Compute what is published anew, judge it, say what differs, and publish nothing."
+)
 @verbose_option
 def recompute(dry_run: bool, verbose: bool) -> None:
     """Compute every figure anew from the raw events, say which differ from the published ones, and publish.
