@@ -92,9 +92,17 @@
     {% if scope %}
         {%- set columns = scope.columns | join(', ') -%}
         {%- set outside -%}
-            select concat_ws(', ', {{ columns }}) from new_rows
+            select concat_ws(', ', {{ columns }})
+            from new_rows
             where
-                ({{ columns }}) not in (select {{ columns }} from {{ ref(scope.relation) }})
+                -- Not `not in`: what does not fit into memory it would look through once for each row.
+                not exists (
+                    select from {{ ref(scope.relation) }} as touched
+                    where
+                        {%- for column in scope.columns %}
+                        {{ 'and ' if not loop.first }}touched.{{ column }} = new_rows.{{ column }}
+                        {%- endfor %}
+                )
                 -- A full build may list none.
                 and exists (select from {{ ref(scope.relation) }})
                 and not ({{ scope.appended or 'false' }})
