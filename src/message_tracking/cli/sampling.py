@@ -44,6 +44,11 @@ def _list_traits(context: click.Context, _: click.Parameter, is_asked: bool) -> 
     help="Make what is written fastest: the same as --without every trait, --corrupted-share 0 and --gzip-share 0.",
 )
 @click.option(
+    "--actors-file",
+    is_flag=True,
+    help="Also write actors.csv.gz: who is behind each good line, a person or which kind of machine.",
+)
+@click.option(
     "--list-traits",
     is_flag=True,
     is_eager=True,

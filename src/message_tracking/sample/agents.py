@@ -67,4 +67,24 @@ GOOGLE_PROXY = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via gg
 YAHOO_PROXY = "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html"
 APPLE_PREFETCH = "Mozilla/5.0"
 
-USER_AGENTS: list[str] = [*READERS, GOOGLE_PROXY, YAHOO_PROXY, APPLE_PREFETCH]
+BOTS: list[str] = [
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/131.0.6778.85 Safari/537.36",
+    "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/534+ (KHTML, like Gecko) BingPreview/1.0b",
+    "Mozilla/5.0 (compatible; Google-Safety; +http://www.google.com/bot.html)",
+    "Barracuda Sentinel (EE)",
+    "SkypeUriPreview Preview/0.5 skype-url-preview@microsoft.com",
+    "python-requests/2.32.3",
+    "Go-http-client/2.0",
+    "Apache-HttpClient/4.5.14 (Java/17.0.9)",
+    "curl/8.7.1",
+]
+"""What machines that follow links call themselves."""
+
+USER_AGENTS: list[str] = [*READERS, GOOGLE_PROXY, YAHOO_PROXY, APPLE_PREFETCH, *BOTS]
+
+APPLE_PLACES = [place for place, agent in enumerate(READERS) if "(iP" in agent or "Version/" in agent]
+"""Places in USER_AGENTS of Apple's browsers, most popular first."""
+DESKTOP_PLACES = [place for place, agent in enumerate(READERS) if "Windows NT 10.0" in agent and _WEBKIT in agent]
+"""Places of ordinary browsers on desks: what scanners pretend to be."""
+NO_AGENT_PLACE = READERS.index("")
+BOT_PLACES = [USER_AGENTS.index(agent) for agent in BOTS]

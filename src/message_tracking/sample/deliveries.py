@@ -13,6 +13,9 @@ from message_tracking.sample.options import SampleOptions
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+STEP_SECONDS = 600
+"""Grid of the campaign's clock: sends start on it and last for one step."""
+
 FIRST_DELIVERY_ID = 451_600_000
 _FIRST_NEGATIVE_DELIVERY_ID = -1_900_000_000
 _ID_STEP = 977

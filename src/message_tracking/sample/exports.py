@@ -4,11 +4,8 @@ import numpy as np
 import polars as pl
 
 from message_tracking.sample.campaign import Campaign
-from message_tracking.sample.deliveries import Flags, Integers
-from message_tracking.sample.messages import DOMAINS
-
-STEP_SECONDS = 600
-"""Grid of the campaign's clock: sends start on it and last for one step."""
+from message_tracking.sample.deliveries import STEP_SECONDS, Flags, Integers
+from message_tracking.sample.mailboxes import DOMAINS
 
 INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 """How times are written."""
@@ -159,14 +156,14 @@ def message_rows(campaign: Campaign) -> pl.DataFrame:
     # Every second of every send: far fewer instants to write than there are messages.
     seconds = deliveries.contact_seconds[:, None] + np.arange(STEP_SECONDS)
     modified = np.where(deliveries.are("late_references")[:, None], deliveries.end_seconds, seconds + 60)
-    second = pl.Series(of * STEP_SECONDS + messages.send_order * STEP_SECONDS // deliveries.message_counts[of])
+    second = pl.Series(of * STEP_SECONDS + messages.send_delays)
     recipients = messages.recipients[: messages.count]
     return pl.DataFrame(
         {
             "message_id": messages.ids[: messages.count],
             "delivery_id": deliveries.ids[of],
             "recipient_id": _FIRST_RECIPIENT_ID + recipients,
-            "address_domain": _picked(DOMAINS, messages.domains[recipients]),
+            "address_domain": _picked(DOMAINS, messages.mailboxes.domains[recipients]),
             "status": messages.statuses,
             "failure_reason": messages.failure_reasons,
             "is_seed": messages.is_seed,
@@ -187,7 +184,7 @@ def recipient_rows(campaign: Campaign) -> pl.DataFrame:
                 "recipient_id": _FIRST_RECIPIENT_ID + place,
                 "first_name": _picked(_FIRST_NAMES, place % len(_FIRST_NAMES)),
                 "last_name": _picked(_LAST_NAMES, place // 3 % len(_LAST_NAMES)),
-                "domain": _picked(DOMAINS, campaign.messages.domains[:count]),
+                "domain": _picked(DOMAINS, campaign.messages.mailboxes.domains[:count]),
                 "email_format": 2 - (place % 10 == 7),
             }
         )

@@ -2,7 +2,8 @@
 
 import filecmp
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from message_tracking.errors import MessageTrackingError
@@ -11,12 +12,13 @@ from message_tracking.sample.options import SampleOptions
 MANIFEST = "planted.json"
 
 
-def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path` and move it there, unless `path` holds the same bytes already."""
+@contextmanager
+def written_in_whole(path: Path) -> Iterator[Path]:
+    """Give a file beside `path` to fill, and move it there afterwards, unless `path` holds the same bytes already."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The name must not look like a log or an export to whoever reads the folder meanwhile.
     unfinished = path.with_name(f".{path.name}.unfinished")
-    write(unfinished)
+    yield unfinished
     if path.is_file() and filecmp.cmp(path, unfinished, shallow=False):
         unfinished.unlink()
     else:
@@ -26,7 +28,8 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content`, unless it is there already."""
     if not (path.is_file() and path.read_bytes() == content):
-        write_file(path, lambda unfinished: unfinished.write_bytes(content))
+        with written_in_whole(path) as unfinished:
+            unfinished.write_bytes(content)
 
 
 def write_json(path: Path, content: object) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from message_tracking.sample.actors import actors_file
 from message_tracking.sample.ahead import made_ahead
 from message_tracking.sample.bodies import body_files
 from message_tracking.sample.campaign import Campaign
@@ -37,7 +38,7 @@ def generate_sample(options: SampleOptions, folder: Path, progress: Progress = l
     servers = [Server(options, place, folder / "logs" / f"tracking-{place + 1}") for place in range(options.servers)]
     with ThreadPoolExecutor(1) as pool:
         references = pool.submit(_write_references, campaign, folder)
-        _write_logs(campaign, servers, tally, progress)
+        _write_logs(campaign, servers, tally, folder, progress)
     counted = references.result() | tally.traits()
 
     planted = {
@@ -62,13 +63,15 @@ def _write_references(campaign: Campaign, folder: Path) -> dict[str, int]:
     return exported | placed
 
 
-def _write_logs(campaign: Campaign, servers: list[Server], tally: Tally, progress: Progress) -> None:
+def _write_logs(campaign: Campaign, servers: list[Server], tally: Tally, folder: Path, progress: Progress) -> None:
     texts = FieldTexts(campaign)
-    for logged in made_ahead(_logged(campaign, servers, tally)):
-        for server, events in zip(servers, logged, strict=True):
-            for block in events.iter_slices(_BLOCK_LINES):
-                server.take(log_lines(texts, server.prefix, block), block)
-                progress(block.height)
+    with actors_file(campaign.options, folder) as write_actors:
+        for logged in made_ahead(_logged(campaign, servers, tally)):
+            for server, events in zip(servers, logged, strict=True):
+                for block in events.iter_slices(_BLOCK_LINES):
+                    server.take(log_lines(texts, server.prefix, block), block)
+                    write_actors(server.prefix, block)
+                    progress(block.height)
     for server in servers:
         server.finish()
 

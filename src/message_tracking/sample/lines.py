@@ -9,13 +9,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from message_tracking.sample import senders
 from message_tracking.sample.agents import APPLE_PREFETCH, GOOGLE_PROXY, READERS, USER_AGENTS, YAHOO_PROXY
 from message_tracking.sample.campaign import Campaign
-from message_tracking.sample.deliveries import Integers
+from message_tracking.sample.deliveries import Flags, Integers
+from message_tracking.sample.events import DEVICES, NO_COOKIES, NO_UUID, OPEN, OPEN_PIXEL
 from message_tracking.sample.hashing import fractions, mixed
-from message_tracking.sample.messages import DOMAINS
+from message_tracking.sample.mailboxes import DOMAINS, NOTHING
 from message_tracking.sample.parameters import NONE, parameter_texts
-from message_tracking.sample.reactions import DEVICES, NO_COOKIES, NO_UUID, OPEN, OPEN_PIXEL
 from message_tracking.sample.texts import (
     content,
     hex_digits,
@@ -121,19 +122,24 @@ class FieldTexts:
 def with_marks(campaign: Campaign, events: pl.DataFrame) -> pl.DataFrame:
     """Say with which oddities each event is to be written.
 
-    Adds the columns `is_upper_case`, `has_proxy`, `has_crlf` and `is_not_utf8`.
+    Adds the columns `is_upper_case`, `has_proxy`, `has_crlf` and `is_not_utf8`; where people and machines are told
+    apart, also `network` (place in NETWORKS, NOTHING where the reader's own device is at work).
     """
     has = campaign.options.has
+    if campaign.options.has_actors:
+        networks = senders.networks(campaign.messages.mailboxes, campaign.options.seed, events)
+        events = events.with_columns(network=pl.Series(networks))
+    is_own = _are_own(events)
     serials, person = events["serial"].to_numpy(), _persons(events)
     # The same person writes one way or the other, event by event.
     is_upper_case = (person % 10 == 3) & (serials % 2 == 1) & (events["uuid_kind"].to_numpy() != NO_UUID)
     has_proxy = np.isin(serials % 32, [_BEHIND_COMMA, _IN_FIELD_12])
-    has_address = _address_chances(person, campaign.options.seed) >= _NO_ADDRESS_SHARE
+    has_address = is_own & (_address_chances(person, campaign.options.seed) >= _NO_ADDRESS_SHARE)
     return events.with_columns(
         is_upper_case=pl.Series(is_upper_case & has("uuid_cases")),
         has_proxy=pl.Series(has_proxy & has_address & has("proxy_chains")),
         has_crlf=pl.Series((serials % 251 == 7) & has("crlf_lines")),
-        is_not_utf8=pl.Series((serials % 499 == 13) & has("non_utf8_bytes")),
+        is_not_utf8=pl.Series((serials % 499 == 13) & is_own & has("non_utf8_bytes")),
     )
 
 
@@ -154,7 +160,7 @@ def log_lines(texts: FieldTexts, prefix: str, events: pl.DataFrame) -> pa.Binary
         picked(texts.letters, np.where(events["is_text"].to_numpy(), 1 + delivery, 0)),
         _parameters(events),
         _user_agents(campaign, events, person),
-        *_addresses(person, campaign.options.seed),
+        *_addresses(campaign, events, person),
         _ends(events),
     )
     return _corrupted(lines, events["corruption"])
@@ -271,12 +277,15 @@ def _agent_texts() -> pa.BinaryArray:
 
 
 def _agents(campaign: Campaign, events: pl.DataFrame, person: Integers) -> Integers:
-    """Place of the user agent: the device's, but opens that a mail provider's proxy fetches show the proxy's."""
+    """Place of the user agent: the device's, or that of whoever acts instead of the reader."""
     seed = campaign.options.seed
     popularity = np.cumsum(1 / np.arange(3, len(READERS) + 3) ** 0.8)
     agents = np.searchsorted(popularity[:-1], fractions(person, seed + 30) * popularity[-1], side="right")
+    if campaign.options.has_actors:
+        return senders.agents(campaign.messages.mailboxes, seed, events, agents)
+    # Where nobody is told apart, opens show the agents of proxies as if they were people's.
     opens = events["kind"].to_numpy() == OPEN
-    domains = campaign.messages.domains[events["recipient"].to_numpy()]
+    domains = campaign.messages.mailboxes.domains[events["recipient"].to_numpy()]
     chance = fractions(person, seed + 31)
     agents = np.where(opens & (chance < _PREFETCH_SHARE), USER_AGENTS.index(APPLE_PREFETCH), agents)
     for domain, (agent, share) in _PROXIES.items():
@@ -290,19 +299,31 @@ def _address_chances(person: Integers, seed: int) -> npt.NDArray[np.float64]:
     return fractions(person, seed + 41)
 
 
-def _addresses(person: Integers, seed: int) -> list[pa.BinaryArray]:
+def _are_own(events: pl.DataFrame) -> Flags:
+    """Which events come from the reader's own device."""
+    if "network" not in events.columns:
+        return np.ones(events.height, dtype=np.bool_)
+    return np.asarray(events["network"].to_numpy() == NOTHING)
+
+
+def _addresses(campaign: Campaign, events: pl.DataFrame, person: Integers) -> list[pa.BinaryArray]:
     """Address of each device, from the ranges kept for tests and documentation: IPv4, for a quarter IPv6, or none.
 
-    One column for each form, of which at most one holds a text.
+    Those of networks are their own. One column for each form, of which at most one holds a text.
     """
+    seed, is_own = campaign.options.seed, _are_own(events)
     bits, chance = mixed(person, seed + 40), _address_chances(person, seed)
-    is_v4 = chance >= _V6_UP_TO
-    is_v6 = (chance >= _NO_ADDRESS_SHARE) & ~is_v4
+    is_v4 = is_own & (chance >= _V6_UP_TO)
+    is_v6 = is_own & (chance >= _NO_ADDRESS_SHARE) & (chance < _V6_UP_TO)
     digits = hex_digits(bits[is_v6])
     v6 = laid_out("2001:db8:....:....::....", len(digits), {9: digits[:, :4], 14: digits[:, 4:8], 20: digits[:, 8:12]})
     v4 = bits[is_v4]
     places = (v4 % 2 * 256 + v4 // 2 % 256) * 254 + v4 // 512 % 254
-    return [spread(picked(_v4_texts(), places.astype(np.int64)), is_v4), spread(of_rows(v6), is_v6)]
+    columns = [spread(picked(_v4_texts(), places.astype(np.int64)), is_v4), spread(of_rows(v6), is_v6)]
+    if not is_own.all():
+        others = senders.network_addresses(seed, events.filter(pl.Series(~is_own)))
+        columns.append(spread(others, ~is_own))
+    return columns
 
 
 @cache

@@ -5,16 +5,13 @@ from functools import cached_property
 
 import numpy as np
 
-from message_tracking.sample.deliveries import Deliveries, Flags, Integers
-from message_tracking.sample.hashing import fractions
+from message_tracking.sample.deliveries import STEP_SECONDS, Deliveries, Flags, Integers
+from message_tracking.sample.mailboxes import Mailboxes
 
 SENT, FAILED, PENDING, CANCELLED = 1, 2, 6, 7
 """Broadlog statuses (spec §1.4)."""
 ON_DENYLIST = 8
 """The failure reason of a complaint (spec §4.1)."""
-
-DOMAINS = ["gmail.com", "yahoo.com", "outlook.com", "orange.fr", "hotmail.com", "gmx.de", "free.fr", "example.net"]
-_DOMAIN_SHARES = [0.38, 0.1, 0.12, 0.09, 0.1, 0.06, 0.05, 0.1]
 
 _FIRST_ID = 600_000_000
 _FIRST_NEGATIVE_ID = -2_000_000_000
@@ -123,6 +120,11 @@ class Messages:
         generator = np.random.default_rng([self.of.options.seed, 1])
         return np.concatenate([generator.permutation(count) for count in self.of.message_counts])
 
+    @property
+    def send_delays(self) -> Integers:
+        """Seconds from the start of the send to each message's."""
+        return np.asarray(self.send_order * STEP_SECONDS // self.of.message_counts[self._own])
+
     @cached_property
     def ids(self) -> Integers:
         """Signed 32-bit id of each message, with strays."""
@@ -151,9 +153,17 @@ class Messages:
         return np.concatenate([*own, self.recipient_count + np.arange(self.of.count * MESSAGE_STRAYS)])
 
     @cached_property
-    def domains(self) -> Integers:
-        """Place in DOMAINS of the mail domain of each recipient, with those of strays."""
-        drawn = fractions(np.arange(self.recipient_count + self.of.count * MESSAGE_STRAYS), self.of.options.seed + 3)
-        if not self.of.options.has("domains"):
-            return np.zeros(drawn.size, dtype=np.int64)
-        return np.asarray(np.searchsorted(np.cumsum(_DOMAIN_SHARES)[:-1], drawn, side="right"))
+    def mailboxes(self) -> Mailboxes:
+        """Where each recipient, with those of strays, reads."""
+        return Mailboxes(self.of.options, self.recipient_count + self.of.count * MESSAGE_STRAYS)
+
+    @cached_property
+    def nearest_seen(self) -> Integers:
+        """For each message the one before it whose opens are seen: HTML that no mail app prefetches.
+
+        It is the message itself where its delivery has none before it.
+        """
+        place = np.arange(self.count)
+        is_seen = ~self.is_text[: self.count] & ~self.mailboxes.are_prefetched[self.recipients[: self.count]]
+        nearest = np.maximum.accumulate(np.where(is_seen, place, -1))
+        return np.where(nearest >= self.of.first_messages[self._own], nearest, place)

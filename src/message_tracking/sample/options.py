@@ -5,7 +5,7 @@ import string
 from dataclasses import dataclass, replace
 
 from message_tracking.errors import ConfigurationError
-from message_tracking.sample.traits import TRAITS, check_traits
+from message_tracking.sample.traits import ACTOR_TRAITS, TRAITS, check_traits
 
 PREFIXES = "56789" + string.ascii_letters
 """One prefix character of the log id for each server (spec §2.2, field 1)."""
@@ -34,6 +34,8 @@ class SampleOptions:
     """Share of the lines that are corrupted, 0 to 1."""
     without: frozenset[str] = frozenset()
     """Names of TRAITS that are left out."""
+    actors_file: bool = False
+    """Whether to write who was behind each good line, where that was planted."""
 
     def __post_init__(self) -> None:
         """Check the names and ranges."""
@@ -58,6 +60,11 @@ class SampleOptions:
     def has(self, trait: str) -> bool:
         """Whether a trait is planted."""
         return trait not in self.without
+
+    @property
+    def has_actors(self) -> bool:
+        """Whether anything is planted that tells people and machines apart."""
+        return not self.without >= ACTOR_TRAITS
 
     def plain(self) -> "SampleOptions":
         """A sample of this size that nothing makes hard to read: what is written fastest."""

@@ -44,7 +44,7 @@ def _of_messages(campaign: Campaign) -> dict[str, int]:
     return {
         "seeds": int(messages.is_seed.sum()),
         "text_messages": int(messages.is_text[: messages.count].sum()),
-        "domains": int((messages.domains[messages.recipients[: messages.count]] > 0).sum()),
+        "domains": int((messages.mailboxes.domains[messages.recipients[: messages.count]] > 0).sum()),
         "complaints": int(messages.complains.sum()),
         "unknown_statuses": int(messages.has_unknown_status.sum()),
     }

@@ -10,53 +10,52 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from message_tracking.sample.actors import actors_of_people
 from message_tracking.sample.campaign import Campaign
-from message_tracking.sample.deliveries import Flags, Integers
-from message_tracking.sample.exports import STEP_SECONDS
+from message_tracking.sample.deliveries import STEP_SECONDS, Flags, Integers
+from message_tracking.sample.events import (
+    CLICK,
+    COOKIE,
+    EDGE,
+    FAST,
+    FORWARDED,
+    KINDS,
+    MIRROR_PAGE,
+    NO_COOKIES,
+    NO_UUID,
+    OPEN,
+    OPEN_PIXEL,
+    PRIMARY,
+    REPEAT,
+    TICKS,
+    TRANSACTION,
+    UNKNOWN,
+    URL_TYPES,
+    WEB,
+)
 from message_tracking.sample.hashing import fractions
 from message_tracking.sample.messages import FOREIGN_MESSAGE, UNKNOWN_MESSAGE, ZERO_MESSAGE
 from message_tracking.sample.parameters import drawn_parameters
-from message_tracking.sample.tracked_urls import FOREIGN_URL, UNDOCUMENTED_TYPES, UNKNOWN_URL, UrlType
-
-KINDS = ["open", "click", "opt_out", "web", "transaction", "mirror_page", "unknown"]
-OPEN, CLICK, OPT_OUT, WEB, TRANSACTION, MIRROR_PAGE, UNKNOWN = range(len(KINDS))
-_HTML_ONLY = [OPEN, MIRROR_PAGE, UNKNOWN]
-"""Kinds that a text body has nothing for."""
-_URL_TYPES: dict[int, tuple[int, ...]] = {
-    CLICK: (UrlType.CLICK,),
-    OPT_OUT: (UrlType.OPT_OUT,),
-    WEB: (UrlType.WEB,),
-    TRANSACTION: (UrlType.TRANSACTION,),
-    MIRROR_PAGE: (UrlType.MIRROR_PAGE,),
-    UNKNOWN: (*UNDOCUMENTED_TYPES, UrlType.OPEN),
-}
-"""The URL types that each kind is a reaction on."""
-
-OPEN_PIXEL = -1
-"""Stands for the reserved URL id 1 in the column `url`."""
-
-DEVICES = 4
-"""Browsers that can act on one message: two of the recipient's own, and one of somebody it was forwarded to."""
-FORWARDED = 2
-
-NO_UUID, COOKIE, NO_COOKIES = 0, 1, 2
-"""Whose requester UUID an event carries: nobody's, the device's own, or a new one because cookies are refused."""
-
-PRIMARY, REPEAT, EDGE = 0, 1, 2
-"""How a reaction came about: by itself, as a repeat of another one within a minute, or as an open at an edge."""
+from message_tracking.sample.tracked_urls import FOREIGN_URL, UNKNOWN_URL
+from message_tracking.sample.visits import Visits
 
 EDGES = [(5_990,), (6_000,), (6_010,), (3_000, 5_990, 6_000), (3_000, 6_010, 9_000, 12_010)]
 """Hundredths of a second after an open at which more follow: just duplicates, just none, and chains of both."""
 
 _CHUNK_LINES = 200_000
+_HTML_ONLY = [OPEN, MIRROR_PAGE, UNKNOWN]
+"""Kinds that a text body has nothing for."""
 _KIND_SHARES = np.array([0.59, 0.28, 0.012, 0.05, 0.028, 0.03, 0.01])
 _REPEAT_SHARE = 0.06
 _LINES_PER_EDGE = 150
+_LINES_PER_FAST_READER = 150
+_FAST_READERS = [[1]] * 9 + [[1, 2]]
+"""Ten people who click fast: how many links after their first one each further one is that they click."""
+_ELSEWHERE_SHARE = 0.06
 _EXTRA_INTEREST = 0.5
-_TICKS = 100
-"""Time is counted in hundredths of a second, as the log prints it."""
+_LEAST = 1e-300
 _LATE_EVERY = 499
-_HOUR = 3_600 * _TICKS
+_HOUR = 3_600 * TICKS
 
 
 @dataclass(frozen=True)
@@ -71,16 +70,20 @@ class Reactions:
         Columns: `at` (hundredths of a second since 1970), `serial` (unique), `delivery`, `message`, `recipient`, `url`
         (places in the campaign, strays included; or OPEN_PIXEL), `kind` (place in KINDS), `device`, `uuid_kind`,
         `is_text`, `parameters` (place in ODD_PARAMETERS, PLAIN or NONE), `cents` and `articles` (as they count),
-        `origin` (PRIMARY, REPEAT or EDGE) and `is_late` (the line stands hours behind its time).
+        `origin` (PRIMARY, REPEAT, EDGE or FAST) and `is_late` (the line stands hours behind its time). Where people and
+        machines are told apart, also `actor` (place in ACTORS) and `visit` (a number for each machine's visit, -1 for
+        people).
         """
         waiting: pl.DataFrame | None = None
-        first = 0
+        before = serial = 0
         for number, (begin, end) in enumerate(self._slices):
-            last = round(self.campaign.options.lines * self._mass_before[end])
-            drawn = self._drawn(number, begin, end, first, last - first)
-            first = last
+            until = round(self._people_lines * self._mass_before[end])
+            drawn = self._drawn(number, begin, end, serial, until - before)
+            if self.campaign.options.has_actors:
+                drawn = self._with_visits(number, begin, end, serial, drawn)
+            before, serial = until, serial + drawn.height
             known = pl.concat([waiting, drawn]) if waiting is not None else drawn
-            is_due = pl.col("at") < (self._origin + end * STEP_SECONDS) * _TICKS
+            is_due = pl.col("at") < (self._origin + end * STEP_SECONDS) * TICKS
             waiting = known.filter(~is_due)
             yield self._logged(known.filter(is_due))
         if waiting is not None:
@@ -129,10 +132,24 @@ class Reactions:
         return mass
 
     @cached_property
+    def _visits(self) -> Visits:
+        return Visits(self.campaign)
+
+    @cached_property
+    def _people_lines(self) -> int:
+        """Lines that are no part of a visit."""
+        return self.campaign.options.lines - (self._visits.line_count if self.campaign.options.has_actors else 0)
+
+    @cached_property
     def _slices(self) -> list[tuple[int, int]]:
         """Ranges of steps that hold about as many reactions each."""
-        count = math.ceil(self.campaign.options.lines / _CHUNK_LINES)
-        inner = np.searchsorted(self._mass_before, np.arange(1, count) / count)
+        lines = self.campaign.options.lines
+        count = math.ceil(lines / _CHUNK_LINES)
+        shares_before = self._mass_before * (self._people_lines / lines)
+        if self.campaign.options.has_actors:
+            of_visits = self._visits.lines_per_step(self._origin, self._density.shape[1])
+            shares_before[1:] += np.cumsum(of_visits) / lines
+        inner = np.searchsorted(shares_before, np.arange(1, count) / count)
         bounds = np.unique(np.concatenate([[0], inner, [self._density.shape[1]]])).tolist()
         return list(pairwise(bounds))
 
@@ -144,9 +161,12 @@ class Reactions:
         edges = edges if options.has("edge_opens") else []
         edge_count = sum(map(len, edges))
         repeat_count = int(count * _REPEAT_SHARE) if options.has("repeated_reactions") else 0
-        primary = self._primaries(generator, begin, end, first_serial, count - repeat_count - edge_count)
+        fast_readers = [_FAST_READERS[place % len(_FAST_READERS)] for place in range(count // _LINES_PER_FAST_READER)]
+        fast_readers = fast_readers if options.has("fast_readers") else []
+        primary_count = count - repeat_count - edge_count - sum(map(len, fast_readers))
+        primary = self._primaries(generator, begin, end, first_serial, primary_count)
         repeats = primary[generator.integers(0, max(primary.height, 1), repeat_count)].with_columns(
-            at=pl.col("at") + pl.Series(generator.integers(20, 59 * _TICKS, repeat_count)),
+            at=pl.col("at") + pl.Series(generator.integers(20, 59 * TICKS, repeat_count)),
             origin=pl.lit(REPEAT, pl.Int64),
         )
         opens = np.flatnonzero(primary["kind"].to_numpy() == OPEN)
@@ -155,35 +175,70 @@ class Reactions:
             at=pl.col("at") + pl.Series([offset for edge in edges for offset in edge], dtype=pl.Int64),
             origin=pl.lit(EDGE, pl.Int64),
         )
-        return pl.concat([primary, repeats, edge_opens]).with_columns(
-            serial=pl.int_range(first_serial, first_serial + count, dtype=pl.Int64)
+        drawn = [primary, repeats, edge_opens]
+        if fast_readers:
+            drawn.append(self._fast_clicks(generator, primary, fast_readers))
+        return pl.concat(drawn).with_columns(serial=pl.int_range(first_serial, first_serial + count, dtype=pl.Int64))
+
+    def _fast_clicks(
+        self, generator: np.random.Generator, primary: pl.DataFrame, fast_readers: list[list[int]]
+    ) -> pl.DataFrame:
+        """Let people who clicked a link click one or two others within seconds."""
+        urls, mailboxes = self.campaign.urls, self.campaign.messages.mailboxes
+        is_isolated = mailboxes.are_isolated[primary["recipient"].to_numpy()]
+        clicks = np.flatnonzero((primary["kind"].to_numpy() == CLICK) & ~is_isolated)
+        chosen = clicks[generator.integers(0, clicks.size, len(fast_readers))]
+        first = primary[np.repeat(chosen, [len(steps) for steps in fast_readers])]
+        step = np.concatenate(fast_readers)
+        delivery, link = np.divmod(first["url"].to_numpy(), len(urls.links))
+        for part in ("html", "text"):
+            of_part = first["is_text"].to_numpy() == (part == "text")
+            links = urls.places(URL_TYPES[CLICK], part)
+            link[of_part] = links[(np.searchsorted(links, link[of_part]) + step[of_part]) % links.size]
+        ticks = step * generator.integers(90, 600, step.size)
+        return first.with_columns(
+            at=pl.col("at") + pl.Series(ticks),
+            url=pl.Series(delivery * len(urls.links) + link),
+            origin=pl.lit(FAST, pl.Int64),
         )
+
+    def _with_visits(self, number: int, begin: int, end: int, first_serial: int, drawn: pl.DataFrame) -> pl.DataFrame:
+        """Add the visits that begin in the slice, and say of all events who is behind them."""
+        recipient, kind, device = (drawn[name].to_numpy() for name in ("recipient", "kind", "device"))
+        mailboxes = self.campaign.messages.mailboxes
+        actor = actors_of_people(mailboxes, recipient, kind == OPEN, device < FORWARDED)
+        drawn = drawn.with_columns(actor=pl.Series(actor), visit=pl.lit(-1, pl.Int64))
+        bounds = [(self._origin + step * STEP_SECONDS) * TICKS for step in (begin, end)]
+        visiting = self._visits.between(bounds, first_serial + drawn.height, number)
+        return pl.concat([drawn, visiting.select(drawn.columns)])
 
     def _primaries(
         self, generator: np.random.Generator, begin: int, end: int, first_serial: int, count: int
     ) -> pl.DataFrame:
         deliveries, messages, options = self.campaign.deliveries, self.campaign.messages, self.campaign.options
         density = self._density[:, begin:end]
-        cells = generator.multinomial(count, density.ravel() / density.sum())
+        # Only visits may begin in a slice, and then its density is 0.
+        cells = generator.multinomial(count, density.ravel() / max(density.sum(), _LEAST))
         cell = np.repeat(np.arange(density.size), cells)
         delivery, step = np.divmod(cell, density.shape[1])
-        ticks = generator.integers(0, STEP_SECONDS * _TICKS, count)
+        ticks = generator.integers(0, STEP_SECONDS * TICKS, count)
+        serial = first_serial + np.arange(count)
 
         kind = self._kinds(generator, delivery)
         rank = (deliveries.reached_counts[delivery] * generator.random(count) ** 1.8).astype(np.int64)
         message = deliveries.first_messages[delivery] + rank
         # A text body holds neither pixel nor mirror page: the neighbour, who got HTML, reacts instead.
         message -= np.isin(kind, _HTML_ONLY) & messages.is_text[message]
+        message = self._seen_openers(serial, kind, message) if options.has("prefetches") else message
         is_text = messages.is_text[message]
         url = self._urls(generator, delivery, kind, is_text)
 
-        serial = first_serial + np.arange(count)
         message = self._stray_messages(serial, delivery, message)
         url, kind = self._stray_urls(serial, delivery, url, kind)
         device = np.searchsorted([0.78, 0.96], generator.random(count))
         return pl.DataFrame(
             {
-                "at": (self._origin + (begin + step) * STEP_SECONDS) * _TICKS + ticks,
+                "at": (self._origin + (begin + step) * STEP_SECONDS) * TICKS + ticks,
                 "serial": serial,
                 "delivery": delivery,
                 "message": message,
@@ -198,13 +253,18 @@ class Reactions:
             }
         )
 
+    def _seen_openers(self, serial: Integers, kind: Integers, message: Integers) -> Integers:
+        """Let somebody else open where a mail app has the pictures already, but for a few who also read elsewhere."""
+        is_unseen = (kind == OPEN) & (fractions(serial, self.campaign.options.seed + 81) >= _ELSEWHERE_SHARE)
+        return np.where(is_unseen, self.campaign.messages.nearest_seen[message], message)
+
     def _kinds(self, generator: np.random.Generator, delivery: Integers) -> Integers:
         """Draw kinds; some deliveries are clicked more than others, and a text holds nothing that opens."""
         deliveries, options = self.campaign.deliveries, self.campaign.options
         shares = np.tile(_KIND_SHARES, (deliveries.count, 1))
         shares[:, CLICK] *= 0.6 + 0.8 * fractions(deliveries.ids, options.seed + 1)
         shares[deliveries.is_text_only[:, None] & np.isin(range(len(KINDS)), _HTML_ONLY)] = 0
-        for kind, url_types in _URL_TYPES.items():
+        for kind, url_types in URL_TYPES.items():
             if not self.campaign.urls.places(url_types, "html").size:
                 shares[:, kind] = 0
         bounds = np.cumsum(shares, axis=1) / shares.sum(axis=1, keepdims=True)
@@ -215,7 +275,7 @@ class Reactions:
         urls = self.campaign.urls
         url = np.full(kind.size, OPEN_PIXEL, dtype=np.int64)
         drawn = generator.random(kind.size)
-        for code, url_types in _URL_TYPES.items():
+        for code, url_types in URL_TYPES.items():
             for part in ("html", "text"):
                 links = urls.places(url_types, part)
                 places = np.flatnonzero((kind == code) & (is_text == (part == "text")))

@@ -4,14 +4,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from message_tracking.sample.actors import ACTORS, IMAGE_PROXY, PERSON, PREFETCH, SCANNER
 from message_tracking.sample.campaign import Campaign
 from message_tracking.sample.deliveries import Flags, Integers
-from message_tracking.sample.lines import CORRUPTIONS
-from message_tracking.sample.messages import FOREIGN_MESSAGE, MESSAGE_STRAYS, SENT, UNKNOWN_MESSAGE, ZERO_MESSAGE
-from message_tracking.sample.reactions import (
+from message_tracking.sample.events import (
     CLICK,
     DEVICES,
     EDGE,
+    FAST,
     FORWARDED,
     KINDS,
     NO_COOKIES,
@@ -19,6 +19,9 @@ from message_tracking.sample.reactions import (
     OPEN,
     REPEAT,
 )
+from message_tracking.sample.lines import CORRUPTIONS
+from message_tracking.sample.mailboxes import GATEWAY_NETWORKS
+from message_tracking.sample.messages import FOREIGN_MESSAGE, MESSAGE_STRAYS, SENT, UNKNOWN_MESSAGE, ZERO_MESSAGE
 from message_tracking.sample.tracked_urls import FOREIGN_URL, UNKNOWN_URL, URL_STRAYS
 
 DUPLICATE_TICKS = 6_000
@@ -30,17 +33,25 @@ _TIME_BITS = 28
 
 _TRAITS: dict[str, pl.Expr] = {
     "odd_parameters": pl.col("parameters") >= 0,
-    "forwards": pl.col("device") >= FORWARDED,
-    "cookieless_readers": pl.col("uuid_kind") == NO_COOKIES,
+    "forwards": pl.col("device") == FORWARDED,
+    "cookieless_readers": (pl.col("uuid_kind") == NO_COOKIES) & (pl.col("device") <= FORWARDED),
     "uuid_cases": pl.col("is_upper_case"),
     "repeated_reactions": pl.col("origin") == REPEAT,
     "edge_opens": pl.col("origin") == EDGE,
+    "fast_readers": pl.col("origin") == FAST,
     "late_events": pl.col("is_late"),
     "proxy_chains": pl.col("has_proxy"),
     "crlf_lines": pl.col("has_crlf"),
     "non_utf8_bytes": pl.col("is_not_utf8"),
 }
 """Which events show a trait that a column tells of."""
+_ACTOR_TRAITS: dict[str, pl.Expr] = {
+    "prefetches": pl.col("actor") == PREFETCH,
+    "image_proxies": pl.col("actor") == IMAGE_PROXY,
+    "scanners": pl.col("actor") == SCANNER,
+    "isolation_browsers": (pl.col("actor") == PERSON) & pl.col("network").is_in(GATEWAY_NETWORKS.tolist()),
+}
+"""The same for columns that are only there where people and machines are told apart."""
 
 
 class Tally:
@@ -55,7 +66,9 @@ class Tally:
         self._kinds = np.zeros((deliveries, len(KINDS)), dtype=np.int64)
         self._urls = np.zeros(campaign.urls.ids.size, dtype=np.int64)
         self._messages = np.zeros(messages, dtype=np.int64)
-        self._traits = dict.fromkeys(_TRAITS, 0)
+        self._shows = _TRAITS | (_ACTOR_TRAITS if campaign.options.has_actors else {})
+        self._traits = dict.fromkeys(_TRAITS | _ACTOR_TRAITS, 0)
+        self._actors = np.zeros(len(ACTORS), dtype=np.int64)
         self._duplicates = np.zeros(deliveries, dtype=np.int64)
         self._cents = np.zeros(deliveries, dtype=np.int64)
         self._articles = np.zeros(deliveries, dtype=np.int64)
@@ -81,8 +94,10 @@ class Tally:
         url = events["url"].to_numpy()
         self._urls += np.bincount(url[url >= 0], minlength=self._urls.size)
         self._messages += np.bincount(message, minlength=self._messages.size)
-        shown = events.select(shows.sum().alias(trait) for trait, shows in _TRAITS.items()).row(0, named=True)
-        self._traits = {trait: count + shown[trait] for trait, count in self._traits.items()}
+        shown = events.select(shows.sum().alias(trait) for trait, shows in self._shows.items()).row(0, named=True)
+        self._traits = {trait: count + shown.get(trait, 0) for trait, count in self._traits.items()}
+        if self._campaign.options.has_actors:
+            self._actors += np.bincount(events["actor"].to_numpy(), minlength=len(ACTORS))
         self._add_clicks(events.select("kind", "delivery", "message", "device", "uuid_kind").filter(kind=CLICK))
         is_open = (kind == OPEN) & self._is_message[message]
         self._add_opens(message[is_open], events["at"].to_numpy()[is_open])
@@ -116,14 +131,16 @@ class Tally:
         """The counts, as planted.json holds them.
 
         `<kind>_count` are events in good lines, repeated opens included; the other figures of a delivery mean what
-        they mean in its marts.
+        they mean in its marts. `actors` counts good lines by who is behind them, where that is told apart.
         """
+        actors = dict(zip(ACTORS, self._actors.tolist(), strict=True))
         return {
             "line_count": int(self._corrupted.sum()),
             "good_line_count": int(self._corrupted[0]),
             "corrupted_line_count": self.corrupted_count,
             "corrupted_lines": dict(zip(CORRUPTIONS, self._corrupted[1:].tolist(), strict=True)),
             "events": dict(zip(KINDS, self._kinds.sum(axis=0).tolist(), strict=True)),
+            **({"actors": actors} if self._campaign.options.has_actors else {}),
             "duplicate_open_count": int(self._duplicates.sum()),
             "deliveries": self._described_deliveries(),
             "url_clicks": self._described_urls(),

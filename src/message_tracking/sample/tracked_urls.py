@@ -18,12 +18,16 @@ class UrlType(IntEnum):
 UNDOCUMENTED_TYPES = (0, 7, 10)
 NETWORKS = ["facebook", "email", "twitter", "linkedin", "google", "delicious", "digg"]
 """The categories of sharing links (spec §1.4), the most used first."""
+LURE = "lure"
+"""The category of links that people do not see."""
 
 _FIRST_ID = 1_500_000_000
 _FIRST_NEGATIVE_ID = -1_600_000_000
 _FIRST_UNKNOWN_ID = 1_990_000_000
 _IDS_PER_DELIVERY = 1_000
 _IDS_PER_CAMPAIGN = 1_100_000
+
+_DELIVERIES_PER_LURE = 2
 
 UNKNOWN_URL, FOREIGN_URL = 0, 1
 URL_STRAYS = 2
@@ -44,6 +48,11 @@ class Link:
     trait: str = ""
     """The trait that it is there for; '' is always there."""
     offer: int | None = None
+
+    @property
+    def is_lure(self) -> bool:
+        """Whether people do not see it."""
+        return self.category == LURE
 
 
 _SALE = "https://shop.example/sale?campaign={d}&medium=mail"
@@ -78,6 +87,7 @@ _LINKS = [
     Link(7, "Map", "", "html", "https://www.example/{d}/map", "legal", "undocumented_types"),
     Link(10, "Notification", "", "html", "https://www.example/{d}/notification", "", "undocumented_types"),
     Link(2, "Second pixel", "", "html", "https://www.example/pixel?d={d}", "", "open_typed_urls"),
+    Link(1, "Hidden link", LURE, "html", "https://www.example/{d}/hidden", "lure", "lure_links"),
 ]  # fmt: skip
 """The most clicked first within a type and part; those of one page in the order of the body."""
 
@@ -105,7 +115,9 @@ class TrackedUrls:
         has_html = ~self.of.is_text_only & ~self.of.are("direct_mail")
         has_text = ~self.of.are("html_only_bodies", "direct_mail")
         in_part = np.where(parts == "html", has_html[:, None], has_text[:, None])
-        return np.asarray(in_part | (is_page & ~self.of.are("direct_mail")[:, None]))
+        exists = in_part | (is_page & ~self.of.are("direct_mail")[:, None])
+        has_lure = np.arange(self.of.count) % _DELIVERIES_PER_LURE == 0
+        return np.asarray(exists & (has_lure[:, None] | ~np.array([link.is_lure for link in self.links])))
 
     @property
     def count(self) -> int:
@@ -130,8 +142,8 @@ class TrackedUrls:
         return self.count + delivery * URL_STRAYS + kind
 
     def places(self, types: tuple[int, ...], part: str) -> Integers:
-        """Places, among the links, of those of some types and one part, the most clicked first."""
-        return np.flatnonzero([link.type in types and link.part == part for link in self.links])
+        """Places, among the links, of those of some types and one part that people see, the most clicked first."""
+        return np.flatnonzero([link.type in types and link.part == part and not link.is_lure for link in self.links])
 
     def occurrence(self, place: int) -> int:
         """How often the same page stands in the same part before this link (design §4.3, hot_clicks)."""

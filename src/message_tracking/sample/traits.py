@@ -22,7 +22,7 @@ TRAITS: dict[str, str] = {
     # Messages
     "seeds": "messages to control addresses",
     "text_messages": "one message in ten was sent as text",
-    "domains": "recipients at eight mail domains instead of one",
+    "domains": "recipients at many mail domains instead of one",
     "complaints": "messages that arrived, were called spam and count as failed",
     "unknown_statuses": "messages with status codes that are documented nowhere",
     # Tracked URLs
@@ -38,6 +38,7 @@ TRAITS: dict[str, str] = {
     "offers": "URLs with an offer_id, one of them 0",
     "undocumented_types": "URLs of types 0, 7 and 10, and events on them",
     "open_typed_urls": "a URL of type 2 with another id than 1, and events on it",
+    "lure_links": "a link of category lure in some bodies that people do not see and scanners follow",
     # Message bodies
     "unplaced_urls": "a tracked URL that is not in the body",
     "untracked_links": "links of the body that are not tracked, tel: and mailto: among them",
@@ -56,6 +57,12 @@ TRAITS: dict[str, str] = {
     "zero_messages": "events that name the message 0",
     "foreign_urls": "events that name a URL of another delivery",
     "unknown_urls": "events that name a URL nobody knows",
+    # Machines beside people
+    "prefetches": "mail apps that open each message of a reader once, whether or not anybody looks: Apple's",
+    "image_proxies": "opens that a provider's proxy fetches when its user opens: Gmail, Yahoo, Outlook.com",
+    "scanners": "gateways of companies that open messages and follow their links, most of them soon after the send",
+    "isolation_browsers": "people whose clicks come from the network of their company's gateway",
+    "fast_readers": "people who click within seconds: two links one after the other, or at once after the send",
     # Log files
     "corrupted_lines": "every kind of corrupted line, as many as --corrupted-share says",
     "proxy_chains": "addresses with a proxy behind a comma or in a 12th field",
@@ -66,6 +73,11 @@ TRAITS: dict[str, str] = {
     "unfinished_lines": "a newest file that is still being written: its last line has no end yet",
 }
 """Name of each trait and what it plants, in the order of the data it is in."""
+
+ACTOR_TRAITS = frozenset(
+    {"prefetches", "image_proxies", "scanners", "isolation_browsers", "fast_readers", "lure_links"}
+)
+"""Traits by which people and machines are told apart: with one of them, each event has an actor."""
 
 
 def check_traits(names: frozenset[str]) -> None:

@@ -1,5 +1,6 @@
 """The verb `sample`."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -54,6 +55,16 @@ def test_traits_are_listed_and_left_out(home: Path) -> None:
     planted = json.loads((home / "landing" / "campaign" / "planted.json").read_text())
     assert planted["options"]["without"] == ["crlf_lines", "seeds"]
     assert planted["traits"]["crlf_lines"] == planted["traits"]["seeds"] == 0
+
+
+def test_who_is_behind_each_line_is_written_where_it_was_asked_for(home: Path, tmp_path: Path) -> None:
+    assert run("--no-golden").exit_code == 0
+    assert not (home / "landing" / "campaign" / "actors.csv.gz").exists()
+    assert run("--no-golden", "--actors-file", "--output", str(tmp_path / "told")).exit_code == 0
+    rows = gzip.decompress((tmp_path / "told" / "actors.csv.gz").read_bytes()).decode().splitlines()
+    planted = json.loads((tmp_path / "told" / "planted.json").read_text())
+    assert rows[0] == "log_id,actor"
+    assert len(rows) == 1 + planted["good_line_count"]
 
 
 def test_a_trait_that_is_none_is_wrong_use(home: Path) -> None:

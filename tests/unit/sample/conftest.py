@@ -8,17 +8,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from message_tracking.sample import SampleOptions, generate_sample, generating, reactions
+from message_tracking.sample.networks import NETWORKS
 
-OPTIONS = SampleOptions(lines=20_000, seed=7, corrupted_share=0.01)
+OPTIONS = SampleOptions(lines=20_000, seed=7, corrupted_share=0.01, actors_file=True)
 KEYS = {"deliveries": "delivery_id", "messages": "message_id", "tracked_urls": "url_id", "recipients": "recipient_id"}
 KINDS = {"1": "click", "3": "opt_out", "4": "web", "5": "transaction", "6": "mirror_page"}
+
+RANGES = {network.name: [ip_network(one) for one in network.ranges] for network in NETWORKS}
 
 _PRINTABLE = r"[^\x00-\x1F\x7F-\x9F]*"
 # The portable form of spec §2.2.
@@ -43,6 +47,15 @@ class Event(NamedTuple):
     address: str
     line: bytes
 
+    @property
+    def log_id(self) -> str:
+        return self.line[:19].decode()
+
+    @property
+    def comes_from(self) -> str:
+        """The name of the network, '' where it is the reader's own."""
+        return network_of(self.address)
+
 
 def is_strict(fields: list[str]) -> bool:
     """Whether the fields of a line that keeps the grammar keep the strict layer of design §6, as far as samples go."""
@@ -65,6 +78,15 @@ def event(raw: bytes) -> Event | None:
     return Event(
         datetime.fromisoformat(fields[1]), message_id, delivery_id, url_id, *fields[6:10], "\t".join(fields[10:]), raw
     )
+
+
+@cache
+def network_of(address: str) -> str:
+    # Those of readers are kept for tests and documentation, with a proxy behind some.
+    if not address or address.startswith(("198.18.", "198.19.", "2001:db8:")):
+        return ""
+    (name,) = {name for name, ranges in RANGES.items() for one in ranges if ip_address(address) in one}
+    return name
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,28 @@ class Sample:
     def events(self) -> list[Event]:
         """The good lines of all servers, in the order of time."""
         return sorted(found for lines in self.lines.values() for line in lines if (found := event(line)))
+
+    @cached_property
+    def actors(self) -> dict[str, str]:
+        """Who is behind each log id; nobody is known where there is no such file."""
+        path = self.folder / "actors.csv.gz"
+        if not path.exists():
+            return {}
+        rows = list(csv.DictReader(io.StringIO(content_of(path).decode())))
+        found = {row["log_id"]: row["actor"] for row in rows}
+        assert len(found) == len(rows)
+        return found
+
+    def of_actor(self, actor: str) -> list[Event]:
+        """The events of all actors of a kind, in the order of time."""
+        return [found for found in self.events if self.actors.get(found.log_id) == actor]
+
+    @cached_property
+    def sent_at(self) -> dict[int, datetime]:
+        """When each message was sent."""
+        return {
+            int(row["message_id"]): datetime.fromisoformat(row["event_at"][:-1]) for row in self.exports["messages"]
+        }
 
     @cached_property
     def rows(self) -> dict[str, list[tuple[str, dict[str, str]]]]:
@@ -162,7 +206,7 @@ def content_of(path: Path) -> bytes:
 def small_chunks() -> Iterator[None]:
     """Several chunks, so that what crosses their borders is looked at, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reactions, "_CHUNK_LINES", 3_000)
+        patch.setattr(reactions, "_CHUNK_LINES", 5_000)
         patch.setattr(generating, "_BLOCK_LINES", 700)
         yield
 

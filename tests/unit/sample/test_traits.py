@@ -88,11 +88,26 @@ def foreign(sample: Any, column: str, owners: dict[int, int]) -> int:
 
 
 def uuids_per_message(sample: Any) -> list[int]:
+    """UUIDs of people: those that come from no network of machines."""
     found_uuids = defaultdict(set)
     for found in sample.events:
-        if found.uuid and found.message_id in sample.delivery_of_message:
+        is_own = not found.comes_from
+        if found.uuid and is_own and found.message_id in sample.delivery_of_message:
             found_uuids[found.delivery_id, found.message_id].add(found.uuid.lower())
     return [len(uuids) for uuids in found_uuids.values()]
+
+
+def links_within_seconds(sample: Any) -> int:
+    """Clicks of people on another link of the same message within seconds."""
+    last: dict[tuple[int, str], Any] = {}
+    count = 0
+    for found in sample.events:
+        if sample.kind(found) == "click" and found.address and not found.comes_from:
+            known = last.get((found.message_id, found.address))
+            is_soon = known is not None and found.at - known.at < timedelta(seconds=13)
+            count += is_soon and found.url_id != known.url_id
+            last[found.message_id, found.address] = found
+    return count
 
 
 def described(sample: Any) -> set[int]:
@@ -159,6 +174,7 @@ COUNTS: dict[str, Callable[[Any], int]] = {
     "offers": lambda s: urls(s, lambda row: row["offer_id"] != ""),
     "undocumented_types": lambda s: urls(s, lambda row: row["type"] in {"0", "7", "10"}),
     "open_typed_urls": lambda s: urls(s, lambda row: row["type"] == "2" and row["url_id"] != "1"),
+    "lure_links": lambda s: urls(s, lambda row: row["category"] == "lure"),
     "untracked_links": lambda s: sum("imprint?lang=en" in s.body(id_, part) for part in ("html", "txt") for id_ in with_body(s, part)),
     "html_only_bodies": lambda s: sum(
         row["label"] == HTML_ONLY and row["delivery_id"] in with_body(s, "html") - with_body(s, "txt")
@@ -175,6 +191,10 @@ COUNTS: dict[str, Callable[[Any], int]] = {
     "proxy_chains": lambda s: events(s, lambda found: re.search("[,\t]", found.address)),
     "crlf_lines": lambda s: events(s, lambda found: found.line.endswith(b"\r")),
     "non_utf8_bytes": lambda s: events(s, lambda found: "\ufffd" in found.agent),
+    "prefetches": lambda s: events(s, lambda found: found.agent == "Mozilla/5.0" and found.comes_from == "relay"),
+    "image_proxies": lambda s: events(s, lambda found: found.comes_from in {"google", "yahoo", "outlook"}),
+    "scanners": lambda s: len(s.of_actor("scanner")),
+    "isolation_browsers": lambda s: sum(found.comes_from in {"proofpoint", "mimecast"} for found in s.of_actor("person")),
     "id_gaps": missing_ids,
 }  # fmt: skip
 """How often a sample shows a trait, counted from its files: as planted.json must say."""
@@ -194,6 +214,7 @@ SIGNS: dict[str, Callable[[Any], int]] = {
     ) // 10,
     "edge_opens": edges,
     "late_events": late_lines,
+    "fast_readers": links_within_seconds,
     "repeated_files": repeated_lines,
     "unfinished_lines": lambda s: sum(not path.read_bytes().endswith(b"\n") for path in s.folder.rglob("0x*.log")),
 }  # fmt: skip
@@ -220,7 +241,7 @@ def test_a_trait_shows(sample, trait: str) -> None:
 def test_a_trait_can_be_left_out(read_sample, tmp_path, trait: str) -> None:
     # Both make new UUIDs for one message.
     also = {"forwards": {"cookieless_readers"}}.get(trait, set())
-    options = SampleOptions(lines=6_000, without=frozenset({trait} | also))
+    options = SampleOptions(lines=6_000, without=frozenset({trait} | also), actors_file=True)
     generate_sample(options, tmp_path)
     other = read_sample(tmp_path)
     assert other.planted["traits"][trait] == 0
