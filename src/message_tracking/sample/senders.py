@@ -56,7 +56,7 @@ def network_addresses(seed: int, events: pl.DataFrame) -> pa.BinaryArray:
     small_network = mixed(np.where(is_scan, visit, serial), seed + 76)
     is_at_one_address = is_scan & (fractions(visit, seed + 77) < _ONE_ADDRESS_SHARE)
     host = mixed(np.where(is_at_one_address, visit, serial), seed + 78)
-    # Their lowest bits serve as places.
+    # Shifted, for a place is not negative.
     return addresses(events["network"].to_numpy(), *((bits >> 8).astype(np.int64) for bits in (small_network, host)))
 
 
