@@ -30,7 +30,7 @@ COMPARED = {
     """,
     **{
         f"raw.{name}": f"select (to_jsonb(rows) - 'load_id')::text from raw.{name} as rows where superseded_by_load_id is null"
-        for name in ("deliveries", "messages", "tracked_urls", "recipients")
+        for name in ("deliveries", "messages", "tracked_urls", "recipients", "exclusions", "consents")
     },
     "ops.file_ledger": """
         select sums::text from (

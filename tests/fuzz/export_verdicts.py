@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.fuzz.mutating import PIECES, Mutations, changed_bytes
-from tests.oracle.exports import TABLES, Reader
+from tests.oracle.exports import KEYS, TABLES, Reader
 
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import csv_rows
@@ -104,7 +104,7 @@ def judge_export(path: Path, chance: Random) -> Counter[str]:
     content = b""
     try:
         content = _unpacked(path)
-        expected = _expected(content, TABLES[path.name.split(".")[0]])
+        expected = _expected(content, path.name.split(".")[0])
     except _RefusedError:
         expected = None
     # A row may be as long as four blocks.
@@ -154,17 +154,17 @@ def _unpacked(path: Path) -> bytes:
         raise _RefusedError from error
 
 
-def _expected(content: bytes, columns: Mapping[str, Reader]) -> Rows:
+def _expected(content: bytes, table: str) -> Rows:
     """Read a file by the rules; raise _RefusedError where nothing of it counts."""
     records = _records(content)
     if not records or _has_lone_return(records[0][2]):
         raise _RefusedError
     header = _fields(records[0][2].decode(errors="replace"))
-    if max(map(len, header)) > _LONGEST_NAME or any(header.count(column) != 1 for column in columns):
+    if max(map(len, header)) > _LONGEST_NAME or any(header.count(column) != 1 for column in TABLES[table]):
         raise _RefusedError
     rows = Rows([], [])
     for line_number, offset, raw in records[1:]:
-        reason, values = _read(raw, header, columns)
+        reason, values = _read(raw, header, TABLES[table], KEYS[table])
         if reason:
             rows.rejected.append((line_number, offset, reason, raw))
         else:
@@ -188,7 +188,9 @@ def _records(content: bytes) -> list[tuple[int, int, bytes]]:
     return records
 
 
-def _read(raw: bytes, header: list[str], columns: Mapping[str, Reader]) -> tuple[str | None, tuple[Any, ...]]:
+def _read(
+    raw: bytes, header: list[str], columns: Mapping[str, Reader], key: tuple[str, ...]
+) -> tuple[str | None, tuple[Any, ...]]:
     """Return why a row cannot be read, or its values."""
     try:
         text = raw.decode()
@@ -202,7 +204,7 @@ def _read(raw: bytes, header: list[str], columns: Mapping[str, Reader]) -> tuple
             values.append(reader(fields[header.index(column)]))
         except ValueError as error:
             return f"{column}_{error}", ()
-        if values[0] is None:
+        if column in key and values[-1] in (None, ""):
             return f"{column}_missing", ()
     return None, tuple(values)
 

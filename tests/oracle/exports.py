@@ -93,7 +93,6 @@ def _clock(text: str) -> tuple[datetime, timedelta]:
 Reader = Callable[[Any], Any]
 """Reads a field; raises ValueError that says what is wrong with it, as the end of a reason's code."""
 
-# The first column is the key.
 TABLES: dict[str, dict[str, Reader]] = {
     "deliveries": {
         "delivery_id": _bigint,
@@ -145,7 +144,18 @@ TABLES: dict[str, dict[str, Reader]] = {
         "email_format": _code,
         "modified_at": _time,
     },
+    "exclusions": {"delivery_id": _bigint, "recipient_id": _bigint, "reason": _text, "modified_at": _time},
+    "consents": {"recipient_id": _bigint, "purpose": _text, "is_allowed": _flag, "effective_at": _time},
 }
+KEYS: dict[str, tuple[str, ...]] = {
+    "deliveries": ("delivery_id",),
+    "messages": ("message_id",),
+    "tracked_urls": ("url_id",),
+    "recipients": ("recipient_id",),
+    "exclusions": ("delivery_id", "recipient_id"),
+    "consents": ("recipient_id", "purpose", "effective_at"),
+}
+"""The columns that tell the rows of a table apart; none of them may be empty."""
 _DATABASE_TYPES: dict[Reader, pl.DataType] = {
     _bigint: pl.Int64(),
     _code: pl.Int32(),
@@ -158,7 +168,7 @@ _DATABASE_TYPES: dict[Reader, pl.DataType] = {
 class ExportedRow(NamedTuple):
     """A row that can be read, in its table's order of columns."""
 
-    key: int
+    key: tuple[Any, ...]
     modified_at: datetime | None
     values: tuple[Any, ...]
 
@@ -169,11 +179,11 @@ def read_reference_data(sources: Sequence[SourceFolder], rules: Rules) -> dict[s
 
 
 def _newest_rows(table: str, sources: Sequence[SourceFolder], rules: Rules) -> pl.DataFrame:
-    newest: dict[int, ExportedRow] = {}
+    newest: dict[tuple[Any, ...], ExportedRow] = {}
     for source in sources:
         for suffix in (".csv", ".csv.gz", ".parquet"):
             path = source.path / "exports" / f"{table}{suffix}"
-            for row in _rows(path, TABLES[table], rules) if path.exists() else ():
+            for row in _rows(path, table, rules) if path.exists() else ():
                 if row.key not in newest or _replaces(row, newest[row.key], rules):
                     newest[row.key] = row
     schema = {column: _DATABASE_TYPES[reader] for column, reader in TABLES[table].items()}
@@ -190,8 +200,9 @@ def _replaces(row: ExportedRow, known: ExportedRow, rules: Rules) -> bool:
     return row.modified_at > known.modified_at
 
 
-def _rows(path: Path, columns: dict[str, Reader], rules: Rules) -> Iterator[ExportedRow]:
+def _rows(path: Path, table: str, rules: Rules) -> Iterator[ExportedRow]:
     """Yield the rows whose key and types can be read."""
+    columns = TABLES[table]
     header, records = _parquet(path) if path.suffix == ".parquet" else _csv(path)
     if missing := sorted(columns.keys() - set(header)):
         raise ValueError(f"{path}: no column {', '.join(missing)}; found {', '.join(header)}.")
@@ -200,6 +211,7 @@ def _rows(path: Path, columns: dict[str, Reader], rules: Rules) -> Iterator[Expo
         _time_without_offset if reader is _time and not rules.offset_of_times_holds else reader
         for reader in columns.values()
     ]
+    key_places = [list(columns).index(column) for column in KEYS[table]]
     modified_place = list(columns).index("modified_at") if "modified_at" in columns else None
     for record in records:
         if len(record) != len(header):
@@ -208,8 +220,9 @@ def _rows(path: Path, columns: dict[str, Reader], rules: Rules) -> Iterator[Expo
             values = tuple(reader(record[place]) for reader, place in zip(readers, places, strict=True))
         except ValueError:
             continue
-        if values[0] is not None:
-            yield ExportedRow(values[0], None if modified_place is None else values[modified_place], values)
+        key = tuple(values[place] for place in key_places)
+        if None not in key and "" not in key:
+            yield ExportedRow(key, None if modified_place is None else values[modified_place], values)
 
 
 def _csv(path: Path) -> tuple[list[str], Iterator[Sequence[Any]]]:

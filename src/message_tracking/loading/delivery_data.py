@@ -3,7 +3,7 @@
 import io
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -202,7 +202,7 @@ def _make_stage(cursor: Cursor, table: ReferenceTable) -> None:
     cursor.execute(
         sql.SQL(
             "create temporary table stage on commit drop as select 0::bigint as row_number, {} from {} limit 0"
-        ).format(_columns(table), _stored(table))
+        ).format(_listed(table.columns), _stored(table))
     )
 
 
@@ -236,8 +236,8 @@ with dated as (
     order by {key}, dated_at desc nulls last, row_number desc
 )
 select newest.* from newest
-left join {stored} as stored on stored.{key} = newest.{key} and stored.superseded_by_load_id is null
-where stored.{key} is null or (
+left join {stored} as stored on ({stored_key}) = ({newest_key}) and stored.superseded_by_load_id is null
+where stored.load_id is null or (
     (newest.last_undated is not null or {stored_modified_at} is null or newest.dated_at >= {stored_modified_at})
     and ({new_columns}) is distinct from ({stored_columns})
 )
@@ -249,11 +249,14 @@ def _merge(cursor: Cursor, table: ReferenceTable, load_id: int) -> int:
     ledger.lock_versions(cursor, table.name)
     cursor.execute("analyze pg_temp.stage")
     names = {
-        "key": sql.Identifier(table.key),
         "stored": _stored(table),
-        "columns": _columns(table),
-        "new_columns": _columns(table, "newest"),
-        "stored_columns": _columns(table, "stored"),
+        "key": _listed(table.key),
+        "newest_key": _listed(table.key, "newest"),
+        "arriving_key": _listed(table.key, "arriving"),
+        "stored_key": _listed(table.key, "stored"),
+        "columns": _listed(table.columns),
+        "new_columns": _listed(table.columns, "newest"),
+        "stored_columns": _listed(table.columns, "stored"),
         "modified_at": sql.SQL("modified_at" if table.is_dated else "null::timestamptz"),
         "stored_modified_at": sql.SQL("stored.modified_at" if table.is_dated else "null::timestamptz"),
     }
@@ -261,7 +264,7 @@ def _merge(cursor: Cursor, table: ReferenceTable, load_id: int) -> int:
     cursor.execute(
         sql.SQL(
             "update {stored} as stored set superseded_by_load_id = %s from pg_temp.arriving "
-            "where stored.{key} = arriving.{key} and stored.superseded_by_load_id is null"
+            "where ({stored_key}) = ({arriving_key}) and stored.superseded_by_load_id is null"
         ).format(**names),
         (load_id,),
     )
@@ -276,5 +279,5 @@ def _stored(table: ReferenceTable) -> sql.Identifier:
     return sql.Identifier("raw", table.name)
 
 
-def _columns(table: ReferenceTable, *relation: str) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(*relation, column) for column in table.columns)
+def _listed(columns: Iterable[str], *relation: str) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(*relation, column) for column in columns)

@@ -71,9 +71,9 @@ def _csv_block(table: ReferenceTable, block: Block, is_data: Flags, header: list
     has_fields = is_data & block.is_utf8 & (block.field_counts == len(header))
     rows = typed(table, block.fields(header, list(table.columns), has_fields))
     reasons = np.where(block.is_utf8, "field_count", "not_utf8").astype(object)
-    reasons[has_fields] = rows["reason"].to_list()
+    reasons[has_fields] = rows["reject_reason"].to_list()
     is_rejected = is_data.copy()
-    is_rejected[has_fields] = rows["reason"].is_not_null().to_numpy()
+    is_rejected[has_fields] = rows["reject_reason"].is_not_null().to_numpy()
     rejected = [
         (int(block.line_numbers[row]), int(block.byte_offsets[row]), reasons[row], block.raw(row))
         for row in np.flatnonzero(is_rejected).tolist()
@@ -92,17 +92,17 @@ def _parquet_rows(path: Path, table: ReferenceTable, warnings: list[str]) -> Ite
 
 def _parquet_batch(table: ReferenceTable, batch: Batch, rows_before: int) -> ExportRows:
     rows = typed(table, batch.values).with_columns(
-        reason=pl.when(pl.lit(pl.Series(batch.is_utf8))).then("reason").otherwise(pl.lit("not_utf8"))
+        reject_reason=pl.when(pl.lit(pl.Series(batch.is_utf8))).then("reject_reason").otherwise(pl.lit("not_utf8"))
     )
     rejected = [
-        (rows_before + row + 1, 0, rows["reason"][row], batch.raw(row))
-        for row in rows["reason"].is_not_null().arg_true().to_list()
+        (rows_before + row + 1, 0, rows["reject_reason"][row], batch.raw(row))
+        for row in rows["reject_reason"].is_not_null().arg_true().to_list()
     ]
     return ExportRows(rows.height, _good(rows), rejected)
 
 
 def _good(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_row_index("row_number").filter(pl.col("reason").is_null())
+    return rows.with_row_index("row_number").filter(pl.col("reject_reason").is_null())
 
 
 def _check_names(path: Path, table: ReferenceTable, names: list[str]) -> list[str]:

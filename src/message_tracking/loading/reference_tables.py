@@ -14,12 +14,9 @@ class ReferenceTable:
 
     name: str
     columns: dict[str, str]
-    """Column → Postgres type, in the order of the table. The first one is the key."""
-
-    @property
-    def key(self) -> str:
-        """The column that tells rows apart."""
-        return next(iter(self.columns))
+    """Column → Postgres type, in the order of the table."""
+    key: tuple[str, ...]
+    """The columns that tell rows apart; none of them may be empty."""
 
     @property
     def is_dated(self) -> bool:
@@ -27,16 +24,16 @@ class ReferenceTable:
         return "modified_at" in self.columns
 
 
-def _table(name: str, **columns: str) -> ReferenceTable:
+def _table(name: str, key: str, **columns: str) -> ReferenceTable:
     """Columns by type: each argument is a type's names, given as `type_<n>` to keep the table's order."""
-    return ReferenceTable(
-        name, {column: kind.split("_")[0] for kind, names in columns.items() for column in names.split()}
-    )
+    types = {column: kind.split("_")[0] for kind, names in columns.items() for column in names.split()}
+    return ReferenceTable(name, types, tuple(key.split()))
 
 
 REFERENCE_TABLES = (
     _table(
         "deliveries",
+        key="delivery_id",
         bigint="delivery_id",
         text="internal_name label delivery_code",
         integer="channel state",
@@ -46,6 +43,7 @@ REFERENCE_TABLES = (
     ),
     _table(
         "messages",
+        key="message_id",
         bigint="message_id delivery_id recipient_id",
         text="address_domain",
         integer="status failure_reason",
@@ -54,6 +52,7 @@ REFERENCE_TABLES = (
     ),
     _table(
         "tracked_urls",
+        key="url_id",
         bigint="url_id delivery_id",
         integer="type",
         text="label category source_url",
@@ -63,10 +62,26 @@ REFERENCE_TABLES = (
     ),
     _table(
         "recipients",
+        key="recipient_id",
         bigint="recipient_id",
         text="first_name last_name email",
         integer="email_format",
         timestamptz="modified_at",
+    ),
+    _table(
+        "exclusions",
+        key="delivery_id recipient_id",
+        bigint="delivery_id recipient_id",
+        text="reason",
+        timestamptz="modified_at",
+    ),
+    _table(
+        "consents",
+        key="recipient_id purpose effective_at",
+        bigint="recipient_id",
+        text="purpose",
+        boolean="is_allowed",
+        timestamptz="effective_at",
     ),
 )
 
@@ -79,7 +94,7 @@ _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0"
 
 
 def typed(table: ReferenceTable, fields: pl.DataFrame) -> pl.DataFrame:
-    """Read the fields of a table's columns; one more column, `reason`, says why a row cannot be read.
+    """Read the fields of a table's columns; one more column, `reject_reason`, says why a row cannot be read.
 
     Fields are text, or integers or booleans, which are read as their text would be. Empty or null fields are null but
     for text, which is ''. The reason is null where all is well; otherwise a code with the name of the first column
@@ -87,7 +102,7 @@ def typed(table: ReferenceTable, fields: pl.DataFrame) -> pl.DataFrame:
     """
     read = fields.select(_read(kind, fields[column]).alias(column) for column, kind in table.columns.items())
     faults = [_fault(table, column, kind, fields[column], read[column]) for column, kind in table.columns.items()]
-    return read.with_columns(reason=pl.coalesce(faults))
+    return read.with_columns(reject_reason=pl.coalesce(faults))
 
 
 def _read(kind: str, field: pl.Series) -> pl.Expr:
@@ -98,14 +113,15 @@ def _read(kind: str, field: pl.Series) -> pl.Expr:
 
 
 def _fault(table: ReferenceTable, column: str, kind: str, field: pl.Series, value: pl.Series) -> pl.Expr:
-    if kind == TEXT:
-        # Postgres text cannot hold it.
-        return pl.when(pl.lit(value.str.contains("\x00", literal=True))).then(pl.lit(f"{column}_holds_nul"))
     is_empty = field == "" if field.dtype == pl.String else field.is_null()
     is_empty = is_empty.fill_null(value=True)
-    wrong = pl.lit(f"{column}_not_a_{_WORDS[kind]}")
-    fault = pl.when(pl.lit(value.is_null() & ~is_empty)).then(wrong)
-    return fault.when(pl.lit(is_empty)).then(pl.lit(f"{column}_missing")) if column == table.key else fault
+    if kind == TEXT:
+        # Postgres text cannot hold it.
+        fault = pl.when(pl.lit(value.str.contains("\x00", literal=True))).then(pl.lit(f"{column}_holds_nul"))
+    else:
+        wrong = pl.lit(f"{column}_not_a_{_WORDS[kind]}")
+        fault = pl.when(pl.lit(value.is_null() & ~is_empty)).then(wrong)
+    return fault.when(pl.lit(is_empty)).then(pl.lit(f"{column}_missing")) if column in table.key else fault
 
 
 _WORDS = {BIGINT: "number", INTEGER: "number", BOOLEAN: "boolean", TIME: "time"}

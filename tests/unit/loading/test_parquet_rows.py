@@ -14,7 +14,9 @@ from message_tracking.loading.export_rows import ExportRows, read_rows
 from message_tracking.loading.reference_tables import BIGINT, BOOLEAN, INTEGER, TEXT, TIME, ReferenceTable
 
 TABLE = ReferenceTable(
-    "things", {"thing_id": BIGINT, "name": TEXT, "code": INTEGER, "is_good": BOOLEAN, "modified_at": TIME}
+    "things",
+    {"thing_id": BIGINT, "name": TEXT, "code": INTEGER, "is_good": BOOLEAN, "modified_at": TIME},
+    key=("thing_id",),
 )
 NEW_YEAR = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
 

@@ -8,7 +8,9 @@ import pytest
 from message_tracking.loading.reference_tables import BIGINT, BOOLEAN, INTEGER, TEXT, TIME, ReferenceTable, typed
 
 TABLE = ReferenceTable(
-    "things", {"thing_id": BIGINT, "name": TEXT, "code": INTEGER, "is_good": BOOLEAN, "modified_at": TIME}
+    "things",
+    {"thing_id": BIGINT, "name": TEXT, "code": INTEGER, "is_good": BOOLEAN, "modified_at": TIME},
+    key=("thing_id",),
 )
 
 
@@ -32,7 +34,7 @@ def read(**fields: str) -> dict[str, object]:
 )
 def test_times(text: str, instant: datetime) -> None:
     row = read(modified_at=text)
-    assert (row["modified_at"], row["reason"]) == (instant, None)
+    assert (row["modified_at"], row["reject_reason"]) == (instant, None)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_times(text: str, instant: datetime) -> None:
     ],
 )
 def test_what_is_no_time(text: str) -> None:
-    assert read(modified_at=text)["reason"] == "modified_at_not_a_time"
+    assert read(modified_at=text)["reject_reason"] == "modified_at_not_a_time"
 
 
 @pytest.mark.parametrize(
@@ -61,25 +63,49 @@ def test_what_is_no_time(text: str) -> None:
 )
 def test_numbers(text: str, number: int) -> None:
     row = read(thing_id=text)
-    assert (row["thing_id"], row["reason"]) == (number, None)
+    assert (row["thing_id"], row["reject_reason"]) == (number, None)
 
 
 @pytest.mark.parametrize("text", ["1.0", "1e3", "0x1", " 1", "9223372036854775808", "--1", "1,0", "٣"])
 def test_what_is_no_number(text: str) -> None:
-    assert read(thing_id=text)["reason"] == "thing_id_not_a_number"
+    assert read(thing_id=text)["reject_reason"] == "thing_id_not_a_number"
 
 
 def test_an_integer_has_32_bits() -> None:
     assert read(code="-2147483648")["code"] == -(2**31)
-    assert read(code="2147483648")["reason"] == "code_not_a_number"
+    assert read(code="2147483648")["reject_reason"] == "code_not_a_number"
 
 
 def test_empty_fields_are_null_but_for_text_and_the_key_must_be_there() -> None:
-    assert read() == {"thing_id": 1, "name": "", "code": None, "is_good": None, "modified_at": None, "reason": None}
-    assert read(thing_id="")["reason"] == "thing_id_missing"
+    assert read() == {
+        "thing_id": 1,
+        "name": "",
+        "code": None,
+        "is_good": None,
+        "modified_at": None,
+        "reject_reason": None,
+    }
+    assert read(thing_id="")["reject_reason"] == "thing_id_missing"
+
+
+def test_every_part_of_a_key_must_be_there() -> None:
+    table = ReferenceTable(
+        "wishes", {"person_id": BIGINT, "wish": TEXT, "is_met": BOOLEAN, "at": TIME}, key=("person_id", "wish", "at")
+    )
+    good = {"person_id": "1", "wish": "rest", "is_met": "", "at": "2026-01-05"}
+    faults = [{}, {"person_id": ""}, {"wish": ""}, {"wish": "a\0b"}, {"at": ""}, {"at": "x"}]
+    rows = typed(table, pl.DataFrame([good | fault for fault in faults]))
+    assert rows["reject_reason"].to_list() == [
+        None,
+        "person_id_missing",
+        "wish_missing",
+        "wish_holds_nul",
+        "at_missing",
+        "at_not_a_time",
+    ]
 
 
 def test_the_first_wrong_column_is_the_reason() -> None:
-    assert read(code="x", is_good="maybe", modified_at="now")["reason"] == "code_not_a_number"
-    assert read(is_good="maybe")["reason"] == "is_good_not_a_boolean"
-    assert read(name="a\0b")["reason"] == "name_holds_nul"
+    assert read(code="x", is_good="maybe", modified_at="now")["reject_reason"] == "code_not_a_number"
+    assert read(is_good="maybe")["reject_reason"] == "is_good_not_a_boolean"
+    assert read(name="a\0b")["reject_reason"] == "name_holds_nul"

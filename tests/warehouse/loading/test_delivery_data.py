@@ -271,6 +271,32 @@ def test_rows_without_modified_at_follow_the_order_of_reading(warehouse: Warehou
     assert query("select label, offer_id from raw.tracked_urls where superseded_by_load_id is null") == [("two", 7)]
 
 
+def test_a_key_of_several_columns_is_one_key(warehouse: Warehouse, folder: Path, query: Query) -> None:
+    header = "delivery_id,recipient_id,reason,modified_at"
+    exports = [
+        ["1,7,empty,2026-01-02", "2,7,empty,2026-01-02", "1,8,duplicate,", "1,7,older,2026-01-01", "1,,empty,"],
+        ["1,7,denylist,2026-01-03", "2,7,older,2026-01-01", "1,8,quarantine,", "1,9,duplicate,"],
+    ]
+    for rows in exports:
+        (folder / "exclusions.csv").write_text("\n".join([header, *rows]))
+        load_delivery_data(warehouse, Source(name="campaign", kind="folder", path=folder.parent))
+    current = (
+        "select delivery_id, recipient_id, reason from raw.exclusions where superseded_by_load_id is null order by 1, 2"
+    )
+    assert query(current) == [
+        (1, 7, "denylist"),
+        (1, 8, "quarantine"),
+        (1, 9, "duplicate"),
+        (2, 7, "empty"),
+    ]
+    assert query("select count(*) from raw.exclusions where superseded_by_load_id is not null") == [(2,)]
+    assert query("select reason from raw.rejected_lines") == [("recipient_id_missing",)]
+    assert query("select accepted_count, already_loaded_count from ops.file_ledger order by position") == [
+        (3, 1),
+        (3, 1),
+    ]
+
+
 def test_booleans_in_all_their_forms(warehouse: Warehouse, folder: Path, query: Query) -> None:
     header = "message_id,delivery_id,recipient_id,address_domain,status,failure_reason,is_seed,event_at,modified_at"
     words = ["true", "FALSE", "1", "0", "t", "F", "", "yes"]
