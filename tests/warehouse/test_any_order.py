@@ -8,12 +8,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from tests.oracle.exports import KEYS
 
 from message_tracking.pipeline import recompute_everything
 from message_tracking.sample import SampleOptions, generate_sample
-
-KEYS = {"deliveries": 1, "messages": 1, "tracked_urls": 1, "recipients": 1}
-"""Columns, from the first on, that tell the rows of an export apart."""
 
 
 def log_lines(folder: Path) -> dict[str, list[bytes]]:
@@ -60,7 +58,7 @@ class Slices:
         header, rows = export_rows(self.sample, table)
         versions = defaultdict(list)
         for row in rows:
-            versions[tuple(row[: KEYS[table]])].append(row)
+            versions[tuple(row[header.index(column)] for column in KEYS[table])].append(row)
         slices = [[] for _ in range(self.count)]
         for of_one_key in versions.values():
             dates = [row[header.index("modified_at")] if "modified_at" in header else "" for row in of_one_key]

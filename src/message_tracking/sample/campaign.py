@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from message_tracking.sample.consents import Consents
 from message_tracking.sample.deliveries import Deliveries
 from message_tracking.sample.messages import Messages
 from message_tracking.sample.options import SampleOptions
@@ -24,6 +25,11 @@ class Campaign:
     def messages(self) -> Messages:
         """To whom."""
         return Messages(self.deliveries)
+
+    @cached_property
+    def consents(self) -> Consents:
+        """Who refuses to be tracked."""
+        return Consents(self.messages)
 
     @cached_property
     def urls(self) -> TrackedUrls:

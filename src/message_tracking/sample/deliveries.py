@@ -103,6 +103,11 @@ class Deliveries:
         return counts
 
     @property
+    def rejected_counts(self) -> Integers:
+        """Recipients whom rules kept out of each delivery: one for every twenty messages."""
+        return np.asarray(self.message_counts // 20)
+
+    @property
     def reached_counts(self) -> Integers:
         """Messages that arrived: the first ones of each delivery."""
         return np.asarray(self.message_counts - self.message_counts // 12)

@@ -7,7 +7,15 @@ from collections.abc import Callable
 import polars as pl
 
 from message_tracking.sample.campaign import Campaign
-from message_tracking.sample.exports import INSTANT, delivery_rows, message_rows, recipient_rows, tracked_url_rows
+from message_tracking.sample.exports import (
+    INSTANT,
+    consent_rows,
+    delivery_rows,
+    exclusion_rows,
+    message_rows,
+    recipient_rows,
+    tracked_url_rows,
+)
 from message_tracking.sample.messages import PENDING
 
 _FORMS = {"newer": 3, "older": 1, "undated": 5, "same_time": 2, "twice": 4}
@@ -25,6 +33,8 @@ _WRONG: dict[str, list[pl.Expr]] = {
     "messages": [pl.lit(PENDING).alias("status"), pl.col("delivery_id").reverse()],
     "tracked_urls": [pl.lit("Draft").alias("label"), pl.lit("draft").alias("category")],
     "recipients": [pl.format("old.{}", "email").alias("email")],
+    "exclusions": [pl.lit("draft").alias("reason")],
+    "consents": [~pl.col("is_allowed")],
 }
 
 _MODIFIED_AT = pl.col("modified_at")
@@ -36,6 +46,8 @@ _ROWS: dict[str, Callable[[Campaign], pl.DataFrame]] = {
     "messages": message_rows,
     "tracked_urls": tracked_url_rows,
     "recipients": recipient_rows,
+    "exclusions": exclusion_rows,
+    "consents": consent_rows,
 }
 
 
@@ -45,9 +57,9 @@ def export_files(campaign: Campaign) -> tuple[dict[str, bytes], dict[str, int]]:
     The loader reads `<table>.csv` before `<table>.csv.gz`, so that the second holds what comes later.
     """
     files, late_count, corrected_count = {}, 0, 0
+    tables = {table: rows_of(campaign) for table, rows_of in _ROWS.items()}
     late_ids = campaign.deliveries.ids[campaign.deliveries.are("late_references")].tolist()
-    for table, rows_of in _ROWS.items():
-        rows = rows_of(campaign)
+    for table, rows in tables.items():
         first, second = rows, rows.clear()
         if campaign.options.has("corrected_references"):
             first, second = _corrected(table, rows)
@@ -60,7 +72,8 @@ def export_files(campaign: Campaign) -> tuple[dict[str, bytes], dict[str, int]]:
         files[f"{table}.csv"] = _csv(first)
         if second.height:
             files[f"{table}.csv.gz"] = gzip.compress(_csv(second), mtime=0)
-    return files, {"late_references": late_count, "corrected_references": corrected_count}
+    counts = {trait: tables[trait].height for trait in ("exclusions", "consents")}
+    return files, {"late_references": late_count, "corrected_references": corrected_count, **counts}
 
 
 def _csv(rows: pl.DataFrame) -> bytes:

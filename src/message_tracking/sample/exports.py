@@ -62,6 +62,8 @@ _ROLE_LABELS = {
     "html_only_bodies": "HTML only",
 }
 _CHANNELS = {"sms": 1, "direct_mail": 3}
+_REASONS = ["quarantine", "duplicate", "quarantine", "denylist", "quarantine", "empty", "duplicate"]
+"""Why recipients were kept out of a delivery, by turns (spec §1.4)."""
 _COUNTS = ["target_count", "rejected_count", "to_deliver_count", "text_count", "new_quarantine_count"]
 
 
@@ -82,8 +84,8 @@ def delivery_rows(campaign: Campaign) -> pl.DataFrame:
             "is_model": False,
             "typology_id": 1 + place % 2 if has("typologies") else np.ones_like(place),
             "campaign_id": [None if d % 4 == 0 else 10 + int(d) % 4 for d in place],
-            "target_count": counts + counts // 20,
-            "rejected_count": counts // 20,
+            "target_count": counts + deliveries.rejected_counts,
+            "rejected_count": deliveries.rejected_counts,
             "to_deliver_count": counts,
             "text_count": np.bincount(of[shows_text], minlength=deliveries.count),
             "new_quarantine_count": np.bincount(of[messages.failure_reasons == 1], minlength=deliveries.count),
@@ -200,6 +202,47 @@ def recipient_rows(campaign: Campaign) -> pl.DataFrame:
         )
         .select("recipient_id", "first_name", "last_name", "email", "email_format", "modified_at")
     )
+
+
+def exclusion_rows(campaign: Campaign) -> pl.DataFrame:
+    """One row for each recipient whom rules kept out of a delivery."""
+    deliveries = campaign.deliveries
+    count = int(deliveries.rejected_counts.sum()) if campaign.options.has("exclusions") else 0
+    of = np.repeat(np.arange(deliveries.count), deliveries.rejected_counts)[:count]
+    analysed = np.where(deliveries.are("late_references"), deliveries.end_seconds, deliveries.contact_seconds)
+    excluded = campaign.messages.excluded_recipients if count else of
+    return pl.DataFrame(
+        {
+            "delivery_id": deliveries.ids[of],
+            "recipient_id": _FIRST_RECIPIENT_ID + excluded,
+            "reason": _picked(_REASONS, np.arange(count) % len(_REASONS)),
+            "modified_at": _instants(analysed).gather(pl.Series(of)),
+        }
+    )
+
+
+def consent_rows(campaign: Campaign) -> pl.DataFrame:
+    """What recipients said: refusals of tracking, earlier and later permissions, refusals of another purpose."""
+    consents = campaign.consents
+    refusers, refused, again = consents.refusers, consents.refused_seconds, consents.permits_again
+    said = [
+        (refusers, "tracking", False, refused),
+        (refusers[again], "tracking", True, consents.permitted_seconds[again]),
+        (refusers[::3], "tracking", True, refused[::3] - 40 * 86_400),
+        ((refusers + 1) % campaign.messages.recipient_count, "profiling", False, refused),
+        (refusers[again], "profiling", False, consents.permitted_seconds[again] + 3_600),
+    ]
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "recipient_id": _FIRST_RECIPIENT_ID + recipients,
+                "purpose": pl.repeat(purpose, recipients.size, eager=True),
+                "is_allowed": pl.repeat(is_allowed, recipients.size, eager=True),
+                "effective_at": _instants(seconds),
+            }
+        )
+        for recipients, purpose, is_allowed, seconds in said
+    ).sort("recipient_id", "purpose", "effective_at")
 
 
 def _picked(texts: list[str], places: Integers) -> pl.Series:

@@ -1,5 +1,6 @@
 """The messages of a sample and their recipients, before anybody reacts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -147,8 +148,8 @@ class Messages:
     @cached_property
     def recipients(self) -> Integers:
         """Place of the recipient of each message, with strays; nobody gets the same delivery twice."""
-        generator = np.random.default_rng([self.of.options.seed, 2])
-        own = [generator.permutation(self.recipient_count)[:count] for count in self.of.message_counts]
+        counts = self.of.message_counts
+        own = [shuffled[:count] for shuffled, count in zip(self._shuffled_recipients(), counts, strict=True)]
         # Whoever uses a stray is no known recipient.
         return np.concatenate([*own, self.recipient_count + np.arange(self.of.count * MESSAGE_STRAYS)])
 
@@ -167,3 +168,15 @@ class Messages:
         is_seen = ~self.is_text[: self.count] & ~self.mailboxes.are_prefetched[self.recipients[: self.count]]
         nearest = np.maximum.accumulate(np.where(is_seen, place, -1))
         return np.where(nearest >= self.of.first_messages[self._own], nearest, place)
+
+    @cached_property
+    def excluded_recipients(self) -> Integers:
+        """Places of the recipients whom rules kept out, delivery by delivery."""
+        counts, ends = self.of.message_counts, self.of.message_counts + self.of.rejected_counts
+        drawn = zip(self._shuffled_recipients(), counts, ends, strict=True)
+        return np.concatenate([shuffled[count:end] for shuffled, count, end in drawn])
+
+    def _shuffled_recipients(self) -> Iterator[Integers]:
+        """All known recipients, shuffled for each delivery: first its own, then those whom rules kept out of it."""
+        generator = np.random.default_rng([self.of.options.seed, 2])
+        return (generator.permutation(self.recipient_count) for _ in range(self.of.count))

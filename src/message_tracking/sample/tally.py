@@ -70,6 +70,7 @@ class Tally:
         self._traits = dict.fromkeys(_TRAITS | _ACTOR_TRAITS, 0)
         self._actors = np.zeros(len(ACTORS), dtype=np.int64)
         self._duplicates = np.zeros(deliveries, dtype=np.int64)
+        self._withdrawn_count = 0
         self._cents = np.zeros(deliveries, dtype=np.int64)
         self._articles = np.zeros(deliveries, dtype=np.int64)
         self._single_clickers = np.zeros(deliveries, dtype=np.int64)
@@ -98,9 +99,15 @@ class Tally:
         self._traits = {trait: count + shown.get(trait, 0) for trait, count in self._traits.items()}
         if self._campaign.options.has_actors:
             self._actors += np.bincount(events["actor"].to_numpy(), minlength=len(ACTORS))
+        self._add_withdrawn(events)
         self._add_clicks(events.select("kind", "delivery", "message", "device", "uuid_kind").filter(kind=CLICK))
         is_open = (kind == OPEN) & self._is_message[message]
         self._add_opens(message[is_open], events["at"].to_numpy()[is_open])
+
+    def _add_withdrawn(self, events: pl.DataFrame) -> None:
+        if self._campaign.options.has("consents"):
+            recipient, at = events["recipient"].to_numpy(), events["at"].to_numpy()
+            self._withdrawn_count += int(self._campaign.consents.are_withdrawn(recipient, at).sum())
 
     def _add_clicks(self, clicks: pl.DataFrame) -> None:
         message, uuid_kind = clicks["message"].to_numpy(), clicks["uuid_kind"].to_numpy()
@@ -131,7 +138,9 @@ class Tally:
         """The counts, as planted.json holds them.
 
         `<kind>_count` are events in good lines, repeated opens included; the other figures of a delivery mean what
-        they mean in its marts. `actors` counts good lines by who is behind them, where that is told apart.
+        they mean in its marts. `actors` counts good lines by who is behind them, where that is told apart. Whether
+        the recipient refused to be tracked is left aside, but for `withdrawn_event_count`, which counts the events in
+        good lines while that was so.
         """
         actors = dict(zip(ACTORS, self._actors.tolist(), strict=True))
         return {
@@ -142,6 +151,7 @@ class Tally:
             "events": dict(zip(KINDS, self._kinds.sum(axis=0).tolist(), strict=True)),
             **({"actors": actors} if self._campaign.options.has_actors else {}),
             "duplicate_open_count": int(self._duplicates.sum()),
+            "withdrawn_event_count": self._withdrawn_count,
             "deliveries": self._described_deliveries(),
             "url_clicks": self._described_urls(),
         }
@@ -171,6 +181,7 @@ class Tally:
             "is_described": ~deliveries.are("undescribed_deliveries"),
             "is_proof": deliveries.are("proofs"),
             "message_count": deliveries.message_counts,
+            "exclusion_count": deliveries.rejected_counts * deliveries.options.has("exclusions"),
             "success_count": self._per_delivery(succeeded),
             **{f"{kind}_count": self._kinds[:, place] for place, kind in enumerate(KINDS)},
             "duplicate_open_count": self._duplicates,

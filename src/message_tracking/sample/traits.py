@@ -19,6 +19,8 @@ TRAITS: dict[str, str] = {
     # Reference data
     "late_references": "a delivery whose rows come after its events, in the .csv.gz beside the .csv only",
     "corrected_references": "rows of one key again: newer, older, undated, of the same time, twice in one file",
+    "exclusions": "recipients whom rules kept out of a delivery, as many as it says, by every documented cause",
+    "consents": "recipients who refuse to be tracked, some until they permit it again, and refusals of another purpose",
     # Messages
     "seeds": "messages to control addresses",
     "text_messages": "one message in ten was sent as text",

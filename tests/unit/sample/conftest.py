@@ -19,7 +19,14 @@ from message_tracking.sample import SampleOptions, generate_sample, generating, 
 from message_tracking.sample.networks import NETWORKS
 
 OPTIONS = SampleOptions(lines=20_000, seed=7, corrupted_share=0.01, actors_file=True)
-KEYS = {"deliveries": "delivery_id", "messages": "message_id", "tracked_urls": "url_id", "recipients": "recipient_id"}
+KEYS = {
+    "deliveries": ("delivery_id",),
+    "messages": ("message_id",),
+    "tracked_urls": ("url_id",),
+    "recipients": ("recipient_id",),
+    "exclusions": ("delivery_id", "recipient_id"),
+    "consents": ("recipient_id", "purpose", "effective_at"),
+}
 KINDS = {"1": "click", "3": "opt_out", "4": "web", "5": "transaction", "6": "mirror_page"}
 
 RANGES = {network.name: [ip_network(one) for one in network.ranges] for network in NETWORKS}
@@ -169,14 +176,19 @@ class Sample:
     def exports(self) -> dict[str, list[dict[str, str]]]:
         """The rows that count in the end (design §4.2): the newer wins; of equals or undated ones the later."""
         found = {}
-        for table, key in KEYS.items():
-            current: dict[str, dict[str, str]] = {}
+        for table in KEYS:
+            current: dict[tuple[str, ...], dict[str, str]] = {}
             for _, row in self.rows[table]:
-                known, new = current.get(row[key], {}).get("modified_at", ""), row.get("modified_at", "")
+                key = self.key(table, row)
+                known, new = current.get(key, {}).get("modified_at", ""), row.get("modified_at", "")
                 if not known or not new or new >= known:
-                    current[row[key]] = row
+                    current[key] = row
             found[table] = list(current.values())
         return found
+
+    def key(self, table: str, row: dict[str, str]) -> tuple[str, ...]:
+        """What tells a row of a table apart."""
+        return tuple(row[column] for column in KEYS[table])
 
     @cached_property
     def delivery_of_message(self) -> dict[int, int]:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -36,8 +37,8 @@ def test_the_same_options_write_the_same_bytes_and_touch_nothing(sample, options
 def test_campaigns_of_two_numbers_share_recipients_and_no_other_id(sample, options, tmp_path) -> None:
     generate_sample(replace(options, number=1), tmp_path)
     other = type(sample)(tmp_path)
-    for table, key in (("deliveries", "delivery_id"), ("messages", "message_id"), ("tracked_urls", "url_id")):
-        ids, others = ({row[key] for row in one.exports[table]} for one in (sample, other))
+    for table in ("deliveries", "messages", "tracked_urls", "exclusions"):
+        ids, others = ({one.key(table, row)[0] for row in one.exports[table]} for one in (sample, other))
         assert len(ids) == len(others)
         assert not ids & others
     assert sample.exports["recipients"] == other.exports["recipients"]
@@ -111,6 +112,7 @@ def test_the_smallest_samples_have_their_lines(read_sample, tmp_path, count: int
 def test_every_figure_of_planted_json_is_true(sample) -> None:
     check_figures(sample)
     assert sample.planted["duplicate_open_count"] > 100
+    assert sample.planted["withdrawn_event_count"] > 100
 
 
 def test_every_figure_of_a_plain_sample_is_true(read_sample, options, tmp_path) -> None:
@@ -144,6 +146,24 @@ def check_figures(sample: Any) -> None:
     for delivery_id, figures in planted["deliveries"].items():
         assert figures == figures_of(sample, int(delivery_id), by_delivery[int(delivery_id)])
     assert planted["duplicate_open_count"] == sum(row["duplicate_open_count"] for row in planted["deliveries"].values())
+    assert planted["withdrawn_event_count"] == sum(map(withdrawals(sample), sample.events))
+
+
+def withdrawals(sample: Any) -> Callable[[Any], bool]:
+    """Tell whether an event's recipient refused tracking when it happened (design §5)."""
+    recipients = {(row["delivery_id"], row["message_id"]): row["recipient_id"] for row in sample.exports["messages"]}
+    said = defaultdict(list)
+    for row in sample.exports["consents"]:
+        if row["purpose"] == "tracking":
+            at = datetime.fromisoformat(row["effective_at"]).replace(tzinfo=None)
+            said[row["recipient_id"]].append((at, row["is_allowed"] == "true"))
+
+    def is_withdrawn(found: Any) -> bool:
+        recipient = recipients.get((str(found.delivery_id), str(found.message_id)))
+        before = [one for one in said[recipient] if one[0] <= found.at]
+        return bool(before) and not max(before)[1]
+
+    return is_withdrawn
 
 
 def figures_of(sample: Any, delivery_id: int, events: list[Any]) -> dict[str, Any]:
@@ -169,6 +189,7 @@ def figures_of(sample: Any, delivery_id: int, events: list[Any]) -> dict[str, An
         "is_described": row is not None,
         "is_proof": row is not None and row["is_proof"] == "true",
         "message_count": len(messages),
+        "exclusion_count": sum(int(row["delivery_id"]) == delivery_id for row in sample.exports["exclusions"]),
         "success_count": sum(row["status"] == "1" and row["is_seed"] == "false" for row in messages),
         **{
             f"{kind}_count": kinds[kind]

@@ -42,30 +42,54 @@ def test_counts_of_deliveries_are_those_of_their_messages(sample) -> None:
         assert int(row["text_count"]) == texts.get(row["label"], count // 10 + (count % 10 > 7))
 
 
-@pytest.mark.parametrize("table", ["deliveries", "messages", "tracked_urls", "recipients"])
+def test_who_was_excluded_got_no_message(sample) -> None:
+    exclusions = sample.exports["exclusions"]
+    received = {(row["delivery_id"], row["recipient_id"]) for row in sample.exports["messages"]}
+    assert not received & {(row["delivery_id"], row["recipient_id"]) for row in exclusions}
+    known = {row["recipient_id"] for row in sample.exports["recipients"]}
+    assert known >= {row["recipient_id"] for row in exclusions}
+    assert {row["reason"] for row in exclusions} == {"quarantine", "duplicate", "denylist", "empty"}
+    counts = Counter(row["delivery_id"] for row in exclusions)
+    for row in sample.exports["deliveries"]:
+        if row["rejected_count"]:
+            assert counts[row["delivery_id"]] == int(row["rejected_count"])
+    assert (
+        sum(not row["rejected_count"] and counts[row["delivery_id"]] > 0 for row in sample.exports["deliveries"]) == 1
+    )
+
+
+def test_some_refuse_and_some_of_them_permit_it_again(sample) -> None:
+    said: dict[str, list[tuple[str, bool]]] = {}
+    for row in sample.exports["consents"]:
+        if row["purpose"] == "tracking":
+            said.setdefault(row["recipient_id"], []).append((row["effective_at"], row["is_allowed"] == "true"))
+    histories = Counter(tuple(is_allowed for _, is_allowed in sorted(history)) for history in said.values())
+    assert set(histories) == {(False,), (False, True), (True, False), (True, False, True)}
+    others = {row["recipient_id"] for row in sample.exports["consents"] if row["purpose"] != "tracking"}
+    assert others - said.keys()
+    assert others & said.keys()
+
+
+@pytest.mark.parametrize("table", ["deliveries", "messages", "tracked_urls", "recipients", "exclusions", "consents"])
 def test_rows_come_again_in_every_way(sample, table: str) -> None:
-    key = {
-        "deliveries": "delivery_id",
-        "messages": "message_id",
-        "tracked_urls": "url_id",
-        "recipients": "recipient_id",
-    }
-    versions: dict[str, list] = {}
+    versions: dict[tuple[str, ...], list] = {}
     for suffix, row in sample.rows[table]:
-        versions.setdefault(row[key[table]], []).append((suffix, row))
+        versions.setdefault(sample.key(table, row), []).append((suffix, row))
     ways = Counter()
     for row in sample.exports[table]:
-        found = versions[row[key[table]]]
+        found = versions[sample.key(table, row)]
         assert len(found) <= 2
         if len(found) == 2:
             (first_file, first), (second_file, second) = found
             assert "draft" not in row.get("label", "").lower()
             assert not row.get("email", "").startswith("old.")
+            assert row.get("reason") != "draft"
             known, new = first.get("modified_at", ""), second.get("modified_at", "")
             order = "undated" if not new else "newer" if new > known else "older" if new < known else "same time"
             ways[order, first_file != second_file] += 1
     expected = {("newer", True), ("newer", False), ("older", True), ("same time", True), ("undated", True)}
-    assert set(ways) >= ({("undated", True), ("undated", False)} if table == "tracked_urls" else expected)
+    is_dated = table not in {"tracked_urls", "consents"}
+    assert set(ways) >= (expected if is_dated else {("undated", True), ("undated", False)})
 
 
 def test_a_delivery_is_described_after_its_events(sample) -> None:
@@ -73,7 +97,7 @@ def test_a_delivery_is_described_after_its_events(sample) -> None:
     events = [found for found in sample.events if found.delivery_id == int(late["delivery_id"])]
     assert events
     assert max(found.at.isoformat() for found in events) < late["modified_at"]
-    for table in ("deliveries", "messages", "tracked_urls"):
+    for table in ("deliveries", "messages", "tracked_urls", "exclusions"):
         suffixes = {suffix for suffix, row in sample.rows[table] if row["delivery_id"] == late["delivery_id"]}
         assert ".csv.gz" in suffixes
         assert table == "messages" or suffixes == {".csv.gz"}

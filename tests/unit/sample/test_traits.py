@@ -158,6 +158,8 @@ COUNTS: dict[str, Callable[[Any], int]] = {
     "undescribed_deliveries": lambda s: len({found.delivery_id for found in s.events} - described(s)),
     "negative_ids": lambda s: sum(delivery_id < 0 for delivery_id in described(s)),
     "corrected_references": lambda s: sum(len(s.rows[table]) - len(s.exports[table]) for table in s.rows),
+    "exclusions": lambda s: len(s.exports["exclusions"]),
+    "consents": lambda s: len(s.exports["consents"]),
     "seeds": lambda s: messages(s, lambda row: row["is_seed"] == "true"),
     "domains": lambda s: messages(s, lambda row: row["address_domain"] != "gmail.com"),
     "complaints": lambda s: messages(s, lambda row: row["failure_reason"] == "8" and row["status"] == "2"),
