@@ -10,6 +10,10 @@ tracked_urls as (
     select * from {{ source('raw', 'tracked_urls') }}
 ),
 
+exclusions as (
+    select * from {{ source('raw', 'exclusions') }}
+),
+
 contents as (
     select * from {{ source('raw', 'contents') }}
 ),
@@ -84,3 +88,10 @@ select
     load_id,
     false as is_seen_in_events
 from contents
+union all
+select
+    delivery_id,
+    null as message_id,
+    load_id,
+    false as is_seen_in_events
+from exclusions

@@ -1,0 +1,19 @@
+with exclusions as (
+    select * from {{ source('raw', 'exclusions') }}
+)
+
+select
+    delivery_id,
+    load_id,
+    reason,
+    1 as added_count
+from exclusions
+where {{ is_in_window('load_id') }}
+union all
+select
+    delivery_id,
+    superseded_by_load_id as load_id,
+    reason,
+    -1 as added_count
+from exclusions
+where superseded_by_load_id is not null and {{ is_in_window('superseded_by_load_id') }}
