@@ -54,6 +54,12 @@ RELATIONS: dict[str, Relation] = {
     "url_clicks_by_day": _relation("delivery_id url_id click_date", "click_count"),
     "tracking_statistics": _relation("delivery_id series percent", "seconds_to_percent"),
     "hot_clicks": _relation("delivery_id url_id", "occurrence content_part click_count click_share is_drawn"),
+    "delivery_summary": _relation(
+        "delivery_id",
+        "target_count rejected_count rejected_rate to_deliver_count success_count success_rate error_count error_rate"
+        " new_quarantine_count new_quarantine_rate",
+    ),
+    "delivery_exclusions": _relation("delivery_id reason", "exclusion_count exclusion_share"),
     "recipients": _relation("recipient_id", "first_name last_name email email_format"),
 }
 PRIVATE_RELATIONS = {"recipients"}

@@ -174,6 +174,7 @@ def _write_exports(alpha: Path, beta: Path) -> None:
     _write(alpha, "deliveries", _deliveries())
     _write(alpha, "messages", _messages())
     _write(alpha, "tracked_urls", [{"delivery_id": MAIN, "content_part": "html"} | url for url in URLS])
+    _write(alpha, "exclusions", _exclusions())
     _write(alpha, "recipients", [{"recipient_id": number, "first_name": f"First {number}"} for number in (1, 2)])
     urls = [
         {"url_id": 100 * peer, "delivery_id": peer, "type": 1, "source_url": f"https://{peer}.example/"}
@@ -197,11 +198,19 @@ def _deliveries() -> Iterable[dict[str, Any]]:
         "to_deliver_count": 8,
         "modified_at": "2025-09-01T00:00:00Z",
     }
-    main = plain | {"delivery_id": MAIN, "label": "Main", "to_deliver_count": 8, "modified_at": "2025-09-01T00:00:00Z"}
+    counts = {"target_count": 12, "rejected_count": 4, "to_deliver_count": 8, "new_quarantine_count": 1}
+    main = plain | counts | {"delivery_id": MAIN, "label": "Main", "modified_at": "2025-09-01T00:00:00Z"}
     yield main | {"contact_at": CONTACT.astimezone(ZoneInfo("Europe/Berlin")).isoformat()}
     yield plain | {"delivery_id": MAIN, "label": "Older, read last", "modified_at": "2025-08-29T00:00:00Z"}
     yield plain | {"delivery_id": HALF, "to_deliver_count": 5, "text_count": 3, "typology_id": 9}
-    yield plain | {"delivery_id": ALL_TEXT, "to_deliver_count": 4, "text_count": 4, "typology_id": 9}
+    yield plain | {
+        "delivery_id": ALL_TEXT,
+        "target_count": 0,
+        "rejected_count": 2,
+        "to_deliver_count": 4,
+        "text_count": 4,
+        "typology_id": 9,
+    }
     others: dict[int, dict[str, Any]] = {
         PROOF: {"is_proof": "true"},
         TEMPLATE: {"is_model": "t"},
@@ -215,6 +224,18 @@ def _deliveries() -> Iterable[dict[str, Any]]:
     }
     for peer in PEERS:
         yield plain | others[peer] | {"delivery_id": peer, "to_deliver_count": 3, "text_count": 0}
+
+
+def _exclusions() -> Iterable[dict[str, Any]]:
+    newer, older = {"modified_at": "2025-08-30T00:00:00Z"}, {"modified_at": "2025-08-29T00:00:00Z"}
+    yield {"delivery_id": MAIN, "recipient_id": 41, "reason": "quarantine"} | newer
+    yield {"delivery_id": MAIN, "recipient_id": 41, "reason": "duplicate"} | newer
+    yield {"delivery_id": MAIN, "recipient_id": 41, "reason": "denylist"} | older
+    yield {"delivery_id": MAIN, "recipient_id": 42, "reason": "quarantine"}
+    yield {"delivery_id": MAIN, "recipient_id": 43, "reason": "duplicate"}
+    yield {"delivery_id": MAIN, "recipient_id": 44, "reason": ""}
+    yield {"delivery_id": HALF, "recipient_id": 42, "reason": "empty"}
+    yield {"delivery_id": STRANGE, "recipient_id": 43, "reason": "duplicate"}
 
 
 def _messages() -> Iterable[dict[str, Any]]:

@@ -211,7 +211,8 @@ def _rows(path: Path, table: str, rules: Rules) -> Iterator[ExportedRow]:
         _time_without_offset if reader is _time and not rules.offset_of_times_holds else reader
         for reader in columns.values()
     ]
-    key_places = [list(columns).index(column) for column in KEYS[table]]
+    key_columns = rules.exclusion_key if table == "exclusions" else KEYS[table]
+    key_places = [list(columns).index(column) for column in key_columns]
     modified_place = list(columns).index("modified_at") if "modified_at" in columns else None
     for record in records:
         if len(record) != len(header):

@@ -31,6 +31,11 @@ _PLANTED: dict[str, tuple[str, str, Any]] = {
     "last-read-row-wins": ("The reference row read last wins, however old", "modified_at_decides", False),
     "equally-old-row-loses": ("A reference row as old as the known one is ignored", "equally_old_row_replaces", False),
     "offset-ignored": ("The offset of an exported time is ignored", "offset_of_times_holds", False),
+    "exclusion-by-recipient": (
+        "Exclusions of a recipient from two deliveries are one row",
+        "exclusion_key",
+        ("recipient_id",),
+    ),
     # Reactions
     "window-edge-dropped": (
         "An open exactly 60 s after the kept one is dropped",
@@ -194,6 +199,15 @@ _PLANTED: dict[str, tuple[str, str, Any]] = {
         "text_links_end_before_punctuation",
         False,
     ),
+    # Delivery summary
+    "rejected-of-to-deliver": (
+        "Rejected messages are a share of those to deliver",
+        "rejected_base",
+        "described.to_deliver_count",
+    ),
+    "summary-of-target": ("Successes and errors are a share of the target", "summary_base", "described.target_count"),
+    "summary-of-processed": ("Successes and errors are a share of the processed", "summary_base", "processed_count"),
+    "exclusions-of-all-deliveries": ("Shares are of all exclusions there are", "exclusions_of", ""),
     # Message engagement
     "unsent-message-missing": ("Only sent messages have a row", "engaged_message", "status = 1"),
     "unknown-message-missing": ("Reactions of unknown messages have no row", "engaged_stranger", "false"),

@@ -27,6 +27,8 @@ def statements(rules: Rules) -> list[str]:
         _url_clicks_by_day(),
         _tracking_statistics(rules),
         _hot_clicks(rules),
+        _delivery_summary(rules),
+        _delivery_exclusions(rules),
         "create table recipients as from inputs.recipients select * exclude (modified_at)",
     ]
 
@@ -428,4 +430,39 @@ def _hot_clicks(rules: Rules) -> str:
         left join inputs.bodies using (delivery_id, content_part)
         left join inputs.body_links using (delivery_id, content_part, source_url)
         where {rules.shown_links}
+    """
+
+
+def _delivery_summary(rules: Rules) -> str:
+    """Spec §4.11: the initial population and what became of it; counts that are not known stay unknown, rates are 0."""
+    return f"""
+        create table delivery_summary as
+        select
+            delivery_id,
+            described.target_count,
+            rejected_count,
+            ratio(rejected_count, {rules.rejected_base}) as rejected_rate,
+            described.to_deliver_count,
+            success_count,
+            ratio(success_count, {rules.summary_base}) as success_rate,
+            error_count,
+            ratio(error_count, {rules.summary_base}) as error_rate,
+            new_quarantine_count,
+            ratio(new_quarantine_count, {rules.summary_base}) as new_quarantine_rate
+        from inputs.deliveries as described
+        join deliveries using (delivery_id)
+    """
+
+
+def _delivery_exclusions(rules: Rules) -> str:
+    return f"""
+        create table delivery_exclusions as
+        select
+            delivery_id,
+            reason,
+            count(*) as exclusion_count,
+            ratio(exclusion_count, sum(exclusion_count) over ({rules.exclusions_of})) as exclusion_share
+        from inputs.exclusions
+        {rules.described} inputs.deliveries using (delivery_id)
+        group by delivery_id, reason
     """

@@ -30,6 +30,7 @@ class Rules:
     modified_at_decides: bool = True
     equally_old_row_replaces: bool = True
     offset_of_times_holds: bool = True
+    exclusion_key: tuple[str, ...] = ("delivery_id", "recipient_id")
 
     # Reactions: design §4.3 and §5
     open_window_microseconds: int = 60_000_000
@@ -112,6 +113,11 @@ class Rules:
     comments_hold_no_links: bool = True
     only_anchors_are_links: bool = True
     text_links_end_before_punctuation: bool = True
+
+    # Delivery summary: spec §4.11
+    rejected_base: str = "described.target_count"
+    summary_base: str = "described.to_deliver_count"
+    exclusions_of: str = "partition by delivery_id"
 
     # Message engagement: design §4.3
     engaged_message: str = "true"

@@ -30,10 +30,11 @@ Event = tuple[int, int, int]
 """Message, delivery and URL of a log line."""
 
 
-def delivery(delivery_id: int, label: str, target_count: int = 10) -> str:
+def delivery(delivery_id: int, label: str, target_count: int = 10, rejected_count: int = 0) -> str:
     """A row of deliveries.csv."""
+    to_deliver_count = target_count - rejected_count
     return (
-        f"{delivery_id},DM{delivery_id},{label},,0,95,false,false,1,,{target_count},0,{target_count},0,0,"
+        f"{delivery_id},DM{delivery_id},{label},,0,95,false,false,1,,{target_count},{rejected_count},{to_deliver_count},0,0,"
         f"{CONTACT:%Y-%m-%dT%H:%M:%SZ},,"
     )
 
@@ -69,7 +70,7 @@ def log_lines(events: Iterable[Event], counter: int = 1, start: datetime = CONTA
     ]
 
 
-DELIVERIES = [delivery(1000, "Spring sale"), delivery(2000, "Newsletter")]
+DELIVERIES = [delivery(1000, "Spring sale", 13, 3), delivery(2000, "Newsletter")]
 MESSAGES = [message(number, number // 100 * 1000) for first in (100, 200) for number in range(first, first + 10)]
 TRACKED_URLS = [
     tracked_url(1001, 1000, 1, "Shop", "promo"),
@@ -82,6 +83,7 @@ TRACKED_URLS = [
     tracked_url(2001, 2000, 1, "Blog"),
 ]
 RECIPIENTS = [f"{number},First,Last,p{number}@example.net,2," for number in range(100, 110)]
+EXCLUSIONS = ["1000,301,quarantine,", "1000,302,quarantine,", "1000,303,duplicate,"]
 EVENTS: list[Event] = [
     *[(number, 1000, 1) for number in range(100, 106)],
     *[(number, 1000, 1001) for number in (100, 101, 102) for _ in range(4)],
@@ -92,7 +94,13 @@ EVENTS: list[Event] = [
 
 def write_archive(landing: Landing) -> None:
     """Write all of it as exports, a message body and a log."""
-    landing.describe(deliveries=DELIVERIES, messages=MESSAGES, tracked_urls=TRACKED_URLS, recipients=RECIPIENTS)
+    landing.describe(
+        deliveries=DELIVERIES,
+        messages=MESSAGES,
+        tracked_urls=TRACKED_URLS,
+        recipients=RECIPIENTS,
+        exclusions=EXCLUSIONS,
+    )
     write_body(landing, 1000, body(*(address(url_id) for url_id in (1001, 1002, 1003, 1006, 1007))))
     landing.write_log(log_lines(EVENTS))
 

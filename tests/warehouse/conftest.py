@@ -28,6 +28,8 @@ MESSAGE_COLUMNS = (
 )
 URL_COLUMNS = "url_id,delivery_id,type,label,category,source_url,occurrence,content_part,offer_id"
 RECIPIENT_COLUMNS = "recipient_id,first_name,last_name,email,email_format,modified_at"
+EXCLUSION_COLUMNS = "delivery_id,recipient_id,reason,modified_at"
+CONSENT_COLUMNS = "recipient_id,purpose,is_allowed,effective_at"
 
 
 VERSIONED_MARTS = """
@@ -69,12 +71,16 @@ class Landing:
         messages: Iterable[str] = (),
         tracked_urls: Iterable[str] = (),
         recipients: Iterable[str] = (),
+        exclusions: Iterable[str] = (),
+        consents: Iterable[str] = (),
     ) -> None:
-        """Write all four exports, given their rows."""
+        """Write all exports, given their rows."""
         self.write_export("deliveries", DELIVERY_COLUMNS, deliveries)
         self.write_export("messages", MESSAGE_COLUMNS, messages)
         self.write_export("tracked_urls", URL_COLUMNS, tracked_urls)
         self.write_export("recipients", RECIPIENT_COLUMNS, recipients)
+        self.write_export("exclusions", EXCLUSION_COLUMNS, exclusions)
+        self.write_export("consents", CONSENT_COLUMNS, consents)
 
 
 class Pipeline:

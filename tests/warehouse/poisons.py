@@ -24,6 +24,7 @@ class InputPoison:
     deliveries: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     tracked_urls: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
     skipped_ids: int = 0
     bodies: Mapping[int, str] = field(default_factory=dict)
@@ -40,6 +41,24 @@ INPUTS: dict[Check, InputPoison] = {
     ),
     ("deliveries", "statuses_are_known"): InputPoison(
         messages=(message(110, 1000, status=99),), keys=({"delivery_id": 1000, "status": 99, "message_count": 1},)
+    ),
+    ("delivery_exclusions", "reasons_are_known"): InputPoison(
+        deliveries=(delivery(3600, "A reason of its own", 10, 1),),
+        exclusions=("3600,304,whim,",),
+        keys=({"delivery_id": 3600, "reason": "whim", "exclusion_count": 1},),
+    ),
+    ("delivery_summary", "counts_are_possible"): InputPoison(
+        deliveries=(delivery(3700, "Rejected backwards", 10, -2),),
+        keys=({"delivery_id": 3700, "rejected_count": -2, "new_quarantine_count": 0},),
+    ),
+    ("delivery_summary", "what_is_not_rejected_is_to_deliver"): InputPoison(
+        deliveries=(delivery(3800, "Four are missing").replace(",10,0,10,", ",10,0,6,"),),
+        keys=({"delivery_id": 3800, "target_count": 10, "rejected_count": 0, "to_deliver_count": 6},),
+    ),
+    ("delivery_summary", "exclusions_are_the_rejected"): InputPoison(
+        deliveries=(delivery(3900, "Excluded and not rejected"),),
+        exclusions=("3900,305,duplicate,",),
+        keys=({"delivery_id": 3900, "rejected_count": 0, "exclusion_count": 1},),
     ),
     ("delivery_indicators", "opens_are_within_success"): InputPoison(
         deliveries=(delivery(3100, "All complained"),),
@@ -209,6 +228,34 @@ STORED: dict[Check, StoredPoison] = {
     ("delivery_indicators", "platform_averages_are_possible"): StoredPoison(
         "update mart_store.delivery_indicators set platform_reactivity_rate = -0.1"
     ),
+    ("delivery_exclusions", "structure"): rename_column(
+        "audit.delivery_exclusions", "exclusion_share", "shares_add_up"
+    ),
+    # Another share is the same row for the other checks.
+    ("delivery_exclusions", "grain_delivery_id_reason"): StoredPoison(
+        insert_changed("delivery_exclusions", "reason = 'duplicate'", exclusion_share="0")
+    ),
+    ("delivery_exclusions", "counts_are_those_kept"): StoredPoison(
+        "update mart_store.delivery_exclusions set exclusion_count = exclusion_count + 1 where reason = 'duplicate'"
+    ),
+    ("delivery_exclusions", "counts_are_the_exclusions"): StoredPoison(
+        "update raw.exclusions set reason = 'empty' where recipient_id = 303"
+    ),
+    ("delivery_exclusions", "shares_add_up"): StoredPoison(
+        "update mart_store.delivery_exclusions set exclusion_share = exclusion_share + 0.1 where reason = 'duplicate'"
+    ),
+    ("delivery_summary", "structure"): rename_column(
+        "audit.delivery_summary", "error_rate", "rates_are_part_over_base"
+    ),
+    ("delivery_summary", "grain_delivery_id"): StoredPoison(
+        "insert into mart_store.delivery_summary select * from mart_store.delivery_summary where delivery_id = 2000"
+    ),
+    ("delivery_summary", "figures_are_the_delivery_s"): StoredPoison(
+        "delete from mart_store.delivery_summary where delivery_id = 2000"
+    ),
+    ("delivery_summary", "rates_are_part_over_base"): StoredPoison(
+        "update mart_store.delivery_summary set success_rate = success_rate + 0.1"
+    ),
     ("hot_clicks", "structure"): rename_column("audit.hot_clicks", "occurrence", "tracked_links_are_in_the_body"),
     ("hot_clicks", "grain_delivery_id_url_id"): StoredPoison(
         "insert into mart_store.hot_clicks select * from mart_store.hot_clicks where url_id = 1001"
@@ -373,6 +420,13 @@ DBT_TESTS: dict[Check, str] = {
         "delivery_indicators",
         "relationships_delivery_indicators_delivery_id__delivery_id__ref_deliveries_",
     ): insert_changed("delivery_indicators", "delivery_id = 1000", delivery_id="9999"),
+    ("delivery_summary", "unique_delivery_summary_delivery_id"): STORED[
+        "delivery_summary", "grain_delivery_id"
+    ].statement,
+    (
+        "delivery_summary",
+        "relationships_delivery_summary_delivery_id__delivery_id__ref_deliveries_",
+    ): insert_changed("delivery_summary", "delivery_id = 1000", delivery_id="9999"),
     ("publications", "unique_publications_publication_id"): STORED["publications", "grain_publication_id"].statement,
     ("recipients", "unique_recipients_recipient_id"): STORED["recipients", "grain_recipient_id"].statement,
     ("tracking_events", "unique_tracking_events_event_id"): STORED["tracking_events", "grain_event_id"].statement,

@@ -51,7 +51,23 @@ def url(url_id: int, delivery_id: int, url_type: int = 1, label: str = "Shop") -
     return f"{url_id},{delivery_id},{url_type},{label},promo,https://www.example/{url_id},0,html,"
 
 
-def test_it_equals_a_recount(publish, pipeline, shown, connection):
+def excluded(delivery_id: int, recipient_id: int, reason: str = "duplicate", at: str = "") -> str:
+    return f"{delivery_id},{recipient_id},{reason},{at}"
+
+
+@pytest.fixture
+def exclusions(connection):
+    """Read the published exclusions: how many by delivery and reason."""
+
+    def read() -> dict[tuple[int, str], int]:
+        rows = fetch_all(connection, "select delivery_id, reason, exclusion_count from marts.delivery_exclusions")
+        connection.rollback()
+        return {(delivery_id, reason): number for delivery_id, reason, number in rows}
+
+    return read
+
+
+def test_it_equals_a_recount(publish, pipeline, shown, connection, exclusions):
     publish(
         # The reference data comes later. Two opens 40 s apart, a transaction, nobody's opens and clicks.
         [
@@ -77,6 +93,12 @@ def test_it_equals_a_recount(publish, pipeline, shown, connection):
             message(0, 1000),
         ],
         "tracked_urls": [url(1001, 1000), url(1002, 1000), url(1003, 1000, 5), url(2001, 2000)],
+        "exclusions": [
+            excluded(1000, 301),
+            excluded(1000, 302),
+            excluded(1000, 303, "empty"),
+            excluded(3000, 301, at="2026-01-04"),
+        ],
     }
     publish([(300, 103, 1000, 1), (310, 0, 1000, 1002), (320, 999, 1000, 1009)], **described)
     # An open before all others: what was a duplicate is one no more.
@@ -93,7 +115,16 @@ def test_it_equals_a_recount(publish, pipeline, shown, connection):
         message(999, 1000),
     ]
     described["tracked_urls"] = [url(1001, 1000, 5, "Till"), url(1002, 2000), url(1003, 1000, 3), url(1009, 1000)]
+    # A reason of which nobody is left, an older word that changes nothing, and one more of a delivery described just now.
+    described["exclusions"] = [
+        excluded(1000, 303, "denylist"),
+        excluded(1000, 303),
+        excluded(1000, 302, "quarantine"),
+        excluded(3000, 301, "empty", at="2026-01-03"),
+        excluded(3000, 302),
+    ]
     publish([(400, 101, 2000, 1002, ADA)], **described)
+    assert exclusions() == {(1000, "duplicate"): 2, (1000, "quarantine"): 1, (3000, "duplicate"): 2}
     described["tracked_urls"] = [url(1001, 1000, 1, ""), url(1003, 1000, 4), url(2001, 2000, 6)]
     publish([(410, 103, 1000, 1003, BOB), (410, 103, 1000, 1003, BOB, "article=7")], **described)
     assert len(shown()["tracking_events"]) > 15
@@ -118,6 +149,7 @@ def test_a_late_click_recounts_its_message_and_not_its_delivery(publish, connect
         deliveries=[delivery(1000)],
         messages=[message(number, 1000) for number in messages],
         tracked_urls=[url(1001, 1000), url(1002, 1000)],
+        exclusions=[excluded(1000, number) for number in range(301, 310)],
     )
     number = publish([(9000, 101, 1000, 1001, ADA)])
     built = {

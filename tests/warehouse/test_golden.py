@@ -17,7 +17,9 @@ WORKED_EXAMPLE = Path(message_tracking.sample.__file__).parent / "golden" / "wor
 
 KEYS = {
     "deliveries": ("delivery_id",),
+    "delivery_exclusions": ("delivery_id", "reason"),
     "delivery_indicators": ("delivery_id",),
+    "delivery_summary": ("delivery_id",),
     "hot_clicks": ("delivery_id", "url_id"),
     "message_engagement": ("delivery_id", "message_id"),
     "tracking_buckets": ("delivery_id", "url_id", "bucket_at"),

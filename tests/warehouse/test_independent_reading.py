@@ -129,6 +129,8 @@ ENGAGEMENT = "models/marts/click_stream/message_engagement.sql"
 STATISTICS = "models/marts/statistics/tracking_statistics.sql"
 HOT_CLICKS = "models/marts/hot_clicks/hot_clicks.sql"
 DELIVERIES = "models/marts/deliveries/deliveries.sql"
+SUMMARY = "models/marts/deliveries/delivery_summary.sql"
+EXCLUSIONS = "models/marts/deliveries/delivery_exclusions.sql"
 MISSING, TOO_MANY = "a row expected is not found", "a row found is not expected"
 
 # One build each; within a group no mistake can cause what another one is seen by.
@@ -139,6 +141,8 @@ PLANTED = {
         Planted("models/marts/click_stream/url_clicks_by_day.sql", "{{ reporting_time('tracking_buckets.bucket_at') }}", "tracking_buckets.bucket_at", "url_clicks_by_day", MISSING),
         Planted(STATISTICS, ">= cumulated.total_count", "> cumulated.total_count", "tracking_statistics", "seconds_to_percent"),
         Planted(HOT_CLICKS, "url_type = 1 and offer_id = 0", "url_type = 1", "hot_clicks", "is_drawn"),
+        Planted(SUMMARY, "'deliveries.success_count', 'deliveries.to_deliver_count'", "'deliveries.success_count', 'deliveries.target_count'", "delivery_summary", "success_rate"),
+        Planted(EXCLUSIONS, "of_delivery as (partition by exclusions.delivery_id)", "of_delivery as ()", "delivery_exclusions", "exclusion_share"),
         Planted(ENGAGEMENT, "engaged.open_count > 0 as", "engaged.open_count + engaged.click_count > 0 as", "message_engagement", "has_opened"),
         Planted(AVERAGES, "(not deliveries.is_proof and not deliveries.is_model)::integer", "1", "delivery_indicators", "platform_reactivity_rate"),
     ],

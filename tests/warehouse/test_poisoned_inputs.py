@@ -10,6 +10,7 @@ from tests.warehouse.archive import (
     CONTACT,
     DELIVERIES,
     EVENTS,
+    EXCLUSIONS,
     MESSAGES,
     RECIPIENTS,
     TRACKED_URLS,
@@ -116,6 +117,7 @@ def write_poisons(landing):
         messages=[*MESSAGES, *(row for poison in poisons for row in poison.messages)],
         tracked_urls=[*TRACKED_URLS, *(row for poison in poisons for row in poison.tracked_urls)],
         recipients=RECIPIENTS,
+        exclusions=[*EXCLUSIONS, *(row for poison in poisons for row in poison.exclusions)],
     )
     lines, counter = [], len(EVENTS) + 1
     for poison in poisons:

@@ -1,4 +1,4 @@
-"""The arithmetic that the documentation prints (spec 4.2, 4.3, 4.4): events that give the printed numerators and
+"""The arithmetic that the documentation prints (spec 4.2, 4.3, 4.4, 4.11): events that give the printed numerators and
 denominators are fed, and the printed percentages are read from the published marts.
 """
 
@@ -140,6 +140,25 @@ def test_open_and_click_through_rates_by_domain(feed, pipeline, connect_as):
     sent, opened, clicked = (sum(row[place] for row in rows) for place in (1, 2, 3))
     assert (sent, opened, clicked) == (714_358, 77_677, 6_000)
     assert (percent(opened, sent), percent(clicked, sent), percent(clicked, opened)) == TOTAL
+
+
+def test_delivery_summary(feed, pipeline, connect_as):
+    feed.add_delivery(5000, "Summary", sent=1603)
+    feed.deliveries = [feed.deliveries[0].replace(",,,1603,0,0,", ",1754,151,1603,0,0,")]
+    feed.messages[0] = feed.messages[0].with_columns(status=pl.when(pl.int_range(1603) == 0).then(2).otherwise(1))
+    feed.add_url(10, 5000, "click", "Shop")
+    feed.add_events(5000, 10, places(1))
+    feed.write()
+    pipeline.run()
+    ((*figures, rejected, success, error),) = fetch_all(
+        connect_as("bi_reader"),
+        """
+        select target_count, rejected_count, to_deliver_count, success_count, error_count, rejected_rate, success_rate, error_rate
+        from marts.delivery_summary
+        """,
+    )
+    assert figures == [1754, 151, 1603, 1602, 1]
+    assert [percent(rate, 1) for rate in (rejected, success, error)] == ["8.61", "99.94", "0.06"]
 
 
 def test_web_tracking_averages(feed, pipeline, connect_as):

@@ -31,6 +31,9 @@ _TOUCHED = {
 }
 """Columns and the relation of those that a candidate touches, where a relation's rows are not touched by delivery."""
 
+_NEW = {"events": "stg_tracking__events", "exclusions": "stg_delivery_data__exclusions"}
+"""What is looked at by the load that brought it."""
+
 
 class NoRows(UnexpectedRowsExpectation):
     """A query gives no rows. They are counted only: the base class reads them by a second run of the query as well."""
@@ -74,7 +77,7 @@ def never(
     - `changed.<relation>` are the rows that the candidate touches;
     - `changes.<model>` are the rows that it opened in a versioned model, with `change` 1, and closed, with -1;
     - `live.<model>` are the rows of a versioned model before it;
-    - `new.events` are the accepted events that it takes in.
+    - `new.events` are the accepted events that it takes in, `new.exclusions` the exclusions.
     Where everything is computed anew, all rows are touched, opened and new, and none were there before.
     """
     if "{batch}" not in query:
@@ -112,7 +115,7 @@ def _rows(which: str, relation: str, scope: Scope) -> str:
         loads = "array(select load_id from staging.stg_operations__new_loads)"
         # The number tells the planner that these are few.
         limit = "" if scope.is_full else f" where load_id >= {scope.first_load} and load_id = any({loads})"
-        return f"(select * from staging.stg_tracking__{relation}{limit})"  # noqa: S608
+        return f"(select * from staging.{_NEW[relation]}{limit})"  # noqa: S608
     if which == "live":
         live = "(select live_publication from ops.publication_state)"
         limit = "false" if scope.is_full else f"valid_from <= {live} and valid_to > {live}"
