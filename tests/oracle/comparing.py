@@ -53,6 +53,8 @@ RELATIONS: dict[str, Relation] = {
     "url_category_clicks": _relation("delivery_id category", "click_count click_share rank"),
     "url_clicks_by_day": _relation("delivery_id url_id click_date", "click_count"),
     "tracking_statistics": _relation("delivery_id series percent", "seconds_to_percent"),
+    "user_activity": _relation("delivery_id series half_hour_at", "event_count"),
+    "sharing_activity": _relation("delivery_id network", "share_count share_breakdown_rate sharing_rate"),
     "hot_clicks": _relation("delivery_id url_id", "occurrence content_part click_count click_share is_drawn"),
     "delivery_summary": _relation(
         "delivery_id",

@@ -28,7 +28,7 @@ URLS: list[dict[str, Any]] = [
     {"url_id": 13, "type": 1, "source_url": "https://c.example/"},
     {"url_id": 14, "type": 3, "label": "Out", "source_url": "https://d.example/"},
     {"url_id": 15, "type": 6, "label": "Mirror", "source_url": "https://e.example/", "category": "News"},
-    {"url_id": 16, "type": 4, "label": "Page", "source_url": "https://f.example/"},
+    {"url_id": 16, "type": 4, "label": "Page", "source_url": "https://f.example/", "category": "email"},
     {"url_id": 17, "type": 5, "label": "Basket", "source_url": "https://g.example/"},
     {"url_id": 18, "type": 2, "label": "Odd pixel", "source_url": "https://h.example/"},
     {"url_id": 19, "type": 1, "label": "Zebra", "source_url": "https://i.example/", "occurrence": 1},
@@ -36,9 +36,9 @@ URLS: list[dict[str, Any]] = [
     {"url_id": 21, "type": 2, "label": "No offer", "source_url": "https://k.example/", "offer_id": 0},
     {"url_id": 22, "type": 1, "label": "In a comment", "source_url": "https://l.example/"},
     {"url_id": 23, "type": 1, "label": "Area", "source_url": "https://m.example/"},
-    {"url_id": 24, "type": 1, "label": "BETA", "source_url": "https://n.example/"},
+    {"url_id": 24, "type": 1, "label": "BETA", "source_url": "https://n.example/", "category": "facebook"},
     {"url_id": 25, "type": 1, "label": "Of the text", "source_url": "https://o.example/", "content_part": "text"},
-    {"url_id": 27, "type": 1, "source_url": "https://q.example/"},
+    {"url_id": 27, "type": 1, "source_url": "https://q.example/", "category": "Twitter"},
     {"url_id": 1, "type": 2, "label": "Pixel", "source_url": "https://r.example/"},
 ]
 HTML = """
@@ -157,6 +157,9 @@ def _reactions(log: _Log) -> None:
     log.line(9010, 301, 31, HALF)
     log.line(9011, -2, 27)
     log.line(9012, 7, 25)
+    # On 2 November, 01:35 by New York's clock, which shows that time again an hour later.
+    for hour in (0, 1):
+        log.line(63 * 86_400 + (3.5 + hour) * 3600 + 300, 301, 31, HALF)
     log.line(100, 1, 11, STRANGE)
     log.line(101, 950, 951, STRANGE)
 

@@ -59,6 +59,8 @@ _PLANTED: dict[str, tuple[str, str, Any]] = {
     "last-parameter-holds": ("The last of two amounts or articles is taken", "first_parameter_holds", False),
     "parameters-undecoded": ("Parameters are read without URL decoding", "parameters_are_url_decoded", False),
     "day-in-utc": ("Clicks are put on the UTC day", "day_is_local", False),
+    "hours-for-half-hours": ("Activity is shown by the hour", "half_hour_minutes", 60),
+    "repeated-hour-melts": ("The hour that a clock shows twice is one", "repeated_hour_stays_two", False),
     "message-by-id-alone": (
         "A message of another delivery is known here",
         "message_of",
@@ -183,6 +185,17 @@ _PLANTED: dict[str, tuple[str, str, Any]] = {
     "percent-exceeded": ("A percentage must be exceeded", "reached", "100 * cumulated_count > percent * total_count"),
     "bucket-start": ("The Pareto ends at the bucket's start", "bucket_end", "bucket_at"),
     "pareto-from-first-event": ("The Pareto runs from the first event", "pareto_origin", "first_event_at"),
+    # User activities
+    "all-links-are-activity": (
+        "Opt-outs and mirror pages are clicks of the activity",
+        "active_click",
+        "event_type in ('click', 'opt_out', 'mirror_page')",
+    ),
+    # Sharing
+    "networks-folded": ("Categories are networks in any case", "shared", "lower(links.category) = networks.category"),
+    "shares-of-type-1": ("Only links of type 1 are shares", "shared", f"{Rules.shared} and type = 1"),
+    "unshared-network-missing": ("A network without shares has no row", "listed_network", "share_count > 0"),
+    "sharing-of-the-target": ("The sharing rate divides by the targeted", "sharing_base", "target_count"),
     # Hot clicks
     "only-clicks-shown": ("Hot clicks show type 1 only", "shown_links", "type = 1"),
     "offer-0-is-offer": ("Offer 0 is an offer", "offer", "offer_id is not null"),

@@ -14,6 +14,7 @@ import polars as pl
 import ua_parser
 from tests.oracle.logs import Event
 from tests.oracle.rules import Rules
+from tests.oracle.sources import instant
 
 _AMOUNT = re.compile(r"[0-9]{1,15}(?:\.[0-9]+)?")
 _ARTICLE = re.compile(r"[0-9]{1,9}")
@@ -23,6 +24,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "event_id": pl.String(),
     "occurred_at": pl.Datetime("us"),
     "occurred_date": pl.Date(),
+    "half_hour_at": pl.Datetime("us"),
     "delivery_id": pl.Int64(),
     "message_id": pl.Int64(),
     "url_id": pl.Int64(),
@@ -45,6 +47,7 @@ def reactions(events: list[Event], person_key: bytes, zone: ZoneInfo, rules: Rul
             f"{event.source}:{event.log_id}",
             event.occurred_at,
             _day(event.occurred_at, day_zone),
+            _half_hour(event.occurred_at, zone, rules),
             event.delivery_id,
             event.message_id,
             event.url_id,
@@ -75,6 +78,16 @@ def _counted(ordered: Iterable[Event], rules: Rules) -> Iterable[bool]:
 
 def _day(occurred_at: datetime, zone: ZoneInfo) -> date:
     return occurred_at.replace(tzinfo=UTC).astimezone(zone).date()
+
+
+def _half_hour(occurred_at: datetime, zone: ZoneInfo, rules: Rules) -> datetime:
+    """Return when the half hour began that the zone's clock shows: at a full or a half hour of that clock."""
+    shown = occurred_at.replace(tzinfo=UTC).astimezone(zone)
+    minutes = rules.half_hour_minutes
+    passed = timedelta(minutes=shown.minute % minutes, seconds=shown.second, microseconds=shown.microsecond)
+    if rules.repeated_hour_stays_two:
+        return occurred_at - passed
+    return instant(shown.replace(tzinfo=None) - passed, zone)
 
 
 def _person(requester: str, key: bytes, rules: Rules) -> str | None:

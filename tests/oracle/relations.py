@@ -26,6 +26,8 @@ def statements(rules: Rules) -> list[str]:
         _clicks_by_name("url_category_clicks", "category", "category", rules.listed_category, rules),
         _url_clicks_by_day(),
         _tracking_statistics(rules),
+        _user_activity(rules),
+        _sharing_activity(rules),
         _hot_clicks(rules),
         _delivery_summary(rules),
         _delivery_exclusions(rules),
@@ -49,6 +51,7 @@ def _reactions(rules: Rules) -> str:
             events.event_id,
             events.occurred_at,
             events.occurred_date,
+            events.half_hour_at,
             events.delivery_id,
             events.message_id,
             coalesce(messages.recipient_id, 0) as recipient_id,
@@ -77,7 +80,7 @@ def _reactions(rules: Rules) -> str:
 def _tracking_events() -> str:
     return """
         create table tracking_events as
-        select * exclude (occurred_date, bucket_at, amount, article) from kept
+        select * exclude (occurred_date, half_hour_at, bucket_at, amount, article) from kept
     """
 
 
@@ -409,6 +412,49 @@ def _tracking_statistics(rules: Rules) -> str:
         from cells
         join measures using (delivery_id)
         left join reaching using (delivery_id, series, percent)
+    """
+
+
+def _user_activity(rules: Rules) -> str:
+    series = {
+        "opens": "event_type = 'open'",
+        "clicks": rules.active_click,
+        "transactions": "event_type = 'transaction'",
+    }
+    filled = " union all ".join(
+        f"select delivery_id, '{name}' as series, half_hour_at from kept where {condition}"
+        for name, condition in series.items()
+    )
+    return f"""
+        create table user_activity as
+        select delivery_id, series, half_hour_at, count(*) as event_count
+        from ({filled})
+        {rules.described} inputs.deliveries using (delivery_id)
+        group by delivery_id, series, half_hour_at
+    """
+
+
+def _sharing_activity(rules: Rules) -> str:
+    return f"""
+        create table sharing_activity as
+        with networks as (
+            select unnest({list(rules.networks)}) as category
+        ),
+        shared as (
+            select measures.delivery_id, networks.category, {rules.sharing_base} as base, coalesce(sum(click_count), 0) as share_count
+            from measures
+            cross join networks
+            left join links on measures.delivery_id = links.delivery_id and {rules.shared}
+            group by measures.delivery_id, networks.category, base
+        )
+        select
+            delivery_id,
+            upper(category[1]) || category[2:] as network,
+            share_count,
+            ratio(share_count, sum(share_count) over (partition by delivery_id)) as share_breakdown_rate,
+            ratio(share_count, base) as sharing_rate
+        from shared
+        where {rules.listed_network}
     """
 
 

@@ -43,6 +43,8 @@ class Rules:
     first_parameter_holds: bool = True
     parameters_are_url_decoded: bool = True
     day_is_local: bool = True
+    half_hour_minutes: int = 30
+    repeated_hour_stays_two: bool = True
 
     message_of: str = "messages.delivery_id = events.delivery_id and messages.message_id = events.message_id"
     url_of: str = "urls.delivery_id = events.delivery_id and urls.url_id = events.url_id"
@@ -102,6 +104,15 @@ class Rules:
     reached: str = "100 * cumulated_count >= percent * total_count"
     bucket_end: str = "bucket_at + interval 5 minutes"
     pareto_origin: str = "contact_at"
+
+    # User activities: spec §4.6
+    active_click: str = "event_type = 'click'"
+
+    # Sharing: spec §4.10
+    networks: tuple[str, ...] = ("email", "facebook", "twitter", "delicious", "digg", "google", "linkedin")
+    shared: str = "links.category = networks.category"
+    listed_network: str = "true"
+    sharing_base: str = "to_deliver_count"
 
     # Hot clicks: spec §4.5
     shown_links: str = "type in (1, 3, 6) or has_offer"

@@ -301,6 +301,22 @@ STORED: dict[Check, StoredPoison] = {
     ("recipients", "recipients_are_the_reference_data_s"): StoredPoison(
         "delete from mart_store.recipients where recipient_id = 101"
     ),
+    ("sharing_activity", "structure"): rename_column(
+        "audit.sharing_activity", "sharing_rate", "rates_are_part_over_base"
+    ),
+    # Nobody shared anything of the archive.
+    ("sharing_activity", "grain_delivery_id_network"): StoredPoison(
+        "insert into mart_store.sharing_activity select * from mart_store.sharing_activity where network = 'Digg'"
+    ),
+    ("sharing_activity", "every_delivery_has_every_network"): StoredPoison(
+        "update mart_store.sharing_activity set network = 'Myspace' where network = 'Digg'"
+    ),
+    ("sharing_activity", "shares_are_the_clicks_of_the_categories"): StoredPoison(
+        "update mart_store.url_category_clicks set category = 'digg' where category = 'promo'"
+    ),
+    ("sharing_activity", "rates_are_part_over_base"): StoredPoison(
+        "update mart_store.sharing_activity set sharing_rate = 0.1 where network = 'Digg'"
+    ),
     ("source_freshness", "structure"): rename_column("marts.source_freshness", "newest_event_at"),
     ("source_freshness", "grain_source_server"): StoredPoison(double_view("marts.source_freshness")),
     ("source_freshness", "rejected_lines_are_kept"): StoredPoison(
@@ -376,6 +392,36 @@ STORED: dict[Check, StoredPoison] = {
     ("tracking_statistics", "series_are_in_the_indicators"): StoredPoison(
         "update mart_store.delivery_indicators set transaction_count = 1 - transaction_count"
     ),
+    ("user_activity", "structure"): rename_column(
+        "audit.user_activity",
+        "half_hour_at",
+        "grain_delivery_id_series_half_hour_at",
+        "event_count_is_positive",
+        "half_hours_are_aligned",
+        "opens_are_in_the_buckets",
+    ),
+    # A half hour of many clicks becomes two of one.
+    ("user_activity", "grain_delivery_id_series_half_hour_at"): StoredPoison(
+        insert_changed("user_activity", "series = 'clicks' and event_count > 1", event_count="1")
+        + "; update mart_store.user_activity set event_count = event_count - 1 where series = 'clicks' and event_count > 1"
+    ),
+    ("user_activity", "event_count_is_positive"): StoredPoison(
+        insert_changed(
+            "user_activity", "series = 'clicks'", half_hour_at="half_hour_at + interval '1 day'", event_count="0"
+        )
+    ),
+    ("user_activity", "half_hours_are_aligned"): StoredPoison(
+        "update mart_store.user_activity set half_hour_at = half_hour_at + interval '5 minutes' where series = 'clicks'"
+    ),
+    ("user_activity", "opens_are_in_the_buckets"): StoredPoison(
+        """
+        update mart_store.user_activity set half_hour_at = half_hour_at + interval '30 minutes'
+        where series = 'opens' and delivery_id = 1000
+        """
+    ),
+    ("user_activity", "series_add_up_to_the_indicators"): StoredPoison(
+        "update mart_store.user_activity set event_count = event_count + 1 where series = 'transactions'"
+    ),
     ("url_category_clicks", "structure"): rename_column("audit.url_category_clicks", "rank", "ranks_run_from_one"),
     **ranked("url_category_clicks"),
     ("url_category_clicks", "adds_up_the_links"): StoredPoison(
@@ -438,4 +484,8 @@ DBT_TESTS: dict[Check, str] = {
         "tracking_statistics",
         "accepted_values_tracking_statistics_series__opens__clicks__transactions",
     ): "update mart_store.tracking_statistics set series = 'shrugs' where delivery_id = 2000",
+    (
+        "user_activity",
+        "accepted_values_user_activity_series__opens__clicks__transactions",
+    ): "update mart_store.user_activity set series = 'shrugs' where delivery_id = 2000",
 }

@@ -19,7 +19,7 @@ UUIDS = [
 links = st.tuples(
     st.sampled_from([1, 1, 1, 2, 3, 4, 5, 6, 0, 9, ""]),
     st.sampled_from(["Shop", "Shop", "shop", "Blog", ""]),
-    st.sampled_from(["", "promo", "news"]),
+    st.sampled_from(["", "promo", "news", "facebook", "twitter"]),
     st.sampled_from(["", "0", "7"]),
 )
 reactions = st.tuples(
@@ -81,6 +81,22 @@ ADDS_UP = {
         where (total_click_count, opt_out_click_count, mirror_page_click_count, visited_page_count)
             <> (coalesce(clicks, 0), coalesce(opt_outs, 0), coalesce(mirrors, 0), coalesce(pages, 0))
             or total_click_count > coalesce(all_clicks, 0)
+    """,
+    "half hours and indicators": """
+        select delivery_id from marts.delivery_indicators
+        left join (
+            select delivery_id, sum(event_count) filter (where series = 'opens') as opens, sum(event_count) filter (where series = 'clicks') as clicks,
+                sum(event_count) filter (where series = 'transactions') as transactions
+            from marts.user_activity group by 1
+        ) as b using (delivery_id)
+        where (total_open_count, total_click_count, transaction_count) <> (coalesce(opens, 0), coalesce(clicks, 0), coalesce(transactions, 0))
+    """,
+    "categories and networks": """
+        select delivery_id from (select delivery_id, sum(share_count) as n from marts.sharing_activity group by 1) as a
+        full join (
+            select delivery_id, coalesce(sum(click_count) filter (where category in ('facebook', 'twitter')), 0) as n
+            from marts.deliveries left join marts.url_category_clicks using (delivery_id) group by 1
+        ) as b using (delivery_id) where a.n is distinct from b.n
     """,
     "messages and indicators": """
         select delivery_id from marts.delivery_indicators

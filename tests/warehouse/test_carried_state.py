@@ -180,6 +180,7 @@ def test_a_late_click_recounts_its_message_and_not_its_delivery(publish, connect
         "url_clicks_by_day": (1, 0),
         "hot_clicks": (1, 1),
         "tracking_statistics": (9, 9),
+        "user_activity": (1, 0),
     }
 
 

@@ -81,7 +81,7 @@ TAMPERINGS = {
         insert into ops.model_builds (publication_id, model, column_names, opened_count, closed_count)
         select publication_id, model, column_names, 0, 0 from ops.model_builds where model = 'recipients'
         """,
-        r"no result: dbt_tests, deliveries, .*, url_label_clicks\.",
+        r"no result: .*dbt_tests, .*deliveries, .*, url_label_clicks\b",
     ),
     "a model was not built": (
         "update ops.model_builds set model = 'deliveries' where model = 'recipients'",

@@ -22,6 +22,7 @@ KEYS = {
     "delivery_summary": ("delivery_id",),
     "hot_clicks": ("delivery_id", "url_id"),
     "message_engagement": ("delivery_id", "message_id"),
+    "sharing_activity": ("delivery_id", "network"),
     "tracking_buckets": ("delivery_id", "url_id", "bucket_at"),
     "tracking_events": ("delivery_id", "url_id", "message_id", "occurred_at", "event_type"),
     "tracking_statistics": ("delivery_id", "series", "percent"),
@@ -29,6 +30,7 @@ KEYS = {
     "url_clicks": ("delivery_id", "url_id"),
     "url_clicks_by_day": ("delivery_id", "url_id", "click_date"),
     "url_label_clicks": ("delivery_id", "label"),
+    "user_activity": ("delivery_id", "series", "half_hour_at"),
 }
 
 

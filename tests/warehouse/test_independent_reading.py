@@ -126,6 +126,8 @@ COUNTS = "models/intermediate/int_deliveries__counts.sql"
 AVERAGES = "models/intermediate/int_deliveries__platform_averages.sql"
 EVENTS = "models/intermediate/int_tracking_events__judged.sql"
 ENGAGEMENT = "models/marts/click_stream/message_engagement.sql"
+ACTIVITY = "models/marts/statistics/user_activity.sql"
+SHARING = "models/marts/sharing/sharing_activity.sql"
 STATISTICS = "models/marts/statistics/tracking_statistics.sql"
 HOT_CLICKS = "models/marts/hot_clicks/hot_clicks.sql"
 DELIVERIES = "models/marts/deliveries/deliveries.sql"
@@ -140,6 +142,7 @@ PLANTED = {
         Planted("models/marts/click_stream/url_category_clicks.sql", "click_count desc,", "click_count asc,", "url_category_clicks", "rank"),
         Planted("models/marts/click_stream/url_clicks_by_day.sql", "{{ reporting_time('tracking_buckets.bucket_at') }}", "tracking_buckets.bucket_at", "url_clicks_by_day", MISSING),
         Planted(STATISTICS, ">= cumulated.total_count", "> cumulated.total_count", "tracking_statistics", "seconds_to_percent"),
+        Planted(ACTIVITY, "interval '30 minutes'", "interval '60 minutes'", "user_activity", MISSING),
         Planted(HOT_CLICKS, "url_type = 1 and offer_id = 0", "url_type = 1", "hot_clicks", "is_drawn"),
         Planted(SUMMARY, "'deliveries.success_count', 'deliveries.to_deliver_count'", "'deliveries.success_count', 'deliveries.target_count'", "delivery_summary", "success_rate"),
         Planted(EXCLUSIONS, "of_delivery as (partition by exclusions.delivery_id)", "of_delivery as ()", "delivery_exclusions", "exclusion_share"),
@@ -150,6 +153,8 @@ PLANTED = {
         Planted(EVENTS, "coalesce(occurred_at < last", "coalesce(occurred_at <= last", "tracking_events", MISSING),
         Planted("models/intermediate/int_persons__clicks.sql", "and event_type = 'click'", "", "delivery_indicators", "person_click_count"),
         Planted(STATISTICS, " + interval '5 minutes'", "", "tracking_statistics", "seconds_to_percent"),
+        Planted(ACTIVITY, "bucket_at - (shown_time - date_bin(interval '30 minutes', shown_time, timestamp '2000-01-01 00:00:00'))", "{{ from_reporting_time(\"date_bin(interval '30 minutes', shown_time, timestamp '2000-01-01')\") }}", "user_activity", MISSING),
+        Planted(SHARING, "deliveries.delivery_id = url_category_clicks.delivery_id and", "", "sharing_activity", "share_count"),
         Planted(HOT_CLICKS, "> url_clicks.occurrence", ">= url_clicks.occurrence", "hot_clicks", "is_drawn"),
         Planted(AVERAGES, "partition by typology_id, channel", "partition by typology_id", "delivery_indicators", "platform_reactivity_rate"),
         Planted(ENGAGEMENT, "and message_id <> 0\n),\n\nreactions", "\n),\n\nreactions", "message_engagement", TOO_MANY),
@@ -168,6 +173,7 @@ PLANTED = {
         Planted("macros/rates.sql", "then round(", "then trunc(", "delivery_indicators", "estimated_total_open_count"),
         Planted(COUNTS, "message_changes.event_count > 0", "message_changes.has_opened", "delivery_indicators", "recipient_open_count"),
         Planted(COUNTS, "event_type in ('web', 'transaction')", "event_type = 'web'", "delivery_indicators", "visited_page_count"),
+        Planted(SHARING, "'share_count', 'to_deliver_count'", "'share_count', 'to_deliver_count + 1'", "sharing_activity", "sharing_rate"),
         Planted(DELIVERIES, "order by events.occurred_at desc", "order by events.occurred_at asc", "deliveries", "last_event_at"),
         Planted("models/marts/click_stream/url_clicks.sql", "'sum(click_count) over (partition by delivery_id)'", "'sum(click_count) filter (where url_type = 1) over (partition by delivery_id)'", "url_clicks", "click_share"),
     ],

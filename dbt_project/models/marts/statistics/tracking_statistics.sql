@@ -26,17 +26,12 @@ all_series as (
     cross join generate_series(10, 90, 10) as percents (percent)
 ),
 
--- Opens are URL 1; opt-outs and mirror pages are no clicks (spec 4.4).
 typed_buckets as (
     select
         tracking_buckets.delivery_id,
         tracking_buckets.bucket_at,
         tracking_buckets.event_count,
-        case
-            when tracking_buckets.url_id = 1 then 'opens'
-            when url_clicks.url_type = 1 then 'clicks'
-            when url_clicks.url_type = 5 then 'transactions'
-        end as series
+        {{ series_of('tracking_buckets.url_id', 'url_clicks.url_type') }} as series
     from tracking_buckets
     left join url_clicks on tracking_buckets.delivery_id = url_clicks.delivery_id and tracking_buckets.url_id = url_clicks.url_id
 ),
