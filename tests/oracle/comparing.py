@@ -55,6 +55,13 @@ RELATIONS: dict[str, Relation] = {
     "tracking_statistics": _relation("delivery_id series percent", "seconds_to_percent"),
     "user_activity": _relation("delivery_id series half_hour_at", "event_count"),
     "sharing_activity": _relation("delivery_id network", "share_count share_breakdown_rate sharing_rate"),
+    "open_breakdown": _relation("delivery_id operating_system device browser", "is_mobile open_count"),
+    "browser_statistics": _relation(
+        "activity_date name version", "visitor_count page_count day_visitor_count usage_rate global_rate relative_rate"
+    ),
+    "operating_system_statistics": _relation(
+        "activity_date name version", "visitor_count page_count day_visitor_count usage_rate global_rate relative_rate"
+    ),
     "hot_clicks": _relation("delivery_id url_id", "occurrence content_part click_count click_share is_drawn"),
     "delivery_summary": _relation(
         "delivery_id",

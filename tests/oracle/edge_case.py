@@ -20,6 +20,10 @@ WINDOW_START, BEFORE_WINDOW, LATER = 206, 207, 208
 PEERS = range(200, 209)
 
 FLORIAN = "730EDCC9-1F2C-4C75-BA3A-889BC666C6C7"
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36"
+)
+GMAIL = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 
 # Tracked URLs of MAIN: 11 and 12 are one label, 13 has none, 14 to 17 are opt-out, mirror page, web and transaction.
 URLS: list[dict[str, Any]] = [
@@ -129,17 +133,22 @@ def _opens(log: _Log) -> None:
     # Kept are 400, 460 and 600. From the last open, kept or not, 460 would fall; with 60 s still inside, 519.999 would stay.
     for seconds in (400, 440, 459.999, 460, 519.999, 600):
         log.line(seconds, 1, 1)
-    log.line(500, 0, 1)
-    log.line(501, 0, 1)
+    log.line(500, 0, 1, user_agent=GMAIL)
+    log.line(501, 0, 1, user_agent="")
     log.line(410, 1, 1, HALF)
-    log.line(700, 1, 1, ALL_TEXT)
+    log.line(700, 1, 1, ALL_TEXT, user_agent=CHROME.format(131))
     log.line(90_000, 77, 1)
     log.line(90_030, 77, 1)  # a dropped duplicate is the delivery's newest event
 
 
 def _reactions(log: _Log) -> None:
-    log.line(899.9, 2, 11, requester=FLORIAN)
-    log.line(900, 2, 11, requester=FLORIAN.lower())
+    # Two versions of a browser, and two messages of one person; a page without a click.
+    log.line(899.9, 2, 11, requester=FLORIAN, user_agent=CHROME.format(131))
+    log.line(900, 2, 11, requester=FLORIAN.lower(), user_agent=CHROME.format(132))
+    log.line(901, 3, 11, requester=FLORIAN, user_agent=CHROME.format(132))
+    log.line(902, 4, 16, user_agent=CHROME.format(132))
+    log.line(903, 0, 11, user_agent=CHROME.format(132))
+    log.line(904, 3, 14, requester=FLORIAN, user_agent=CHROME.format(132))
     log.line(1000, 3, 11)  # a click without an open, of nobody known by UUID
     log.line(1001, 3, 12)
     log.line(1002, 0, 12, requester="e5155671-4ab7-4ce4-a763-3b82dda6d881")

@@ -196,6 +196,39 @@ _PLANTED: dict[str, tuple[str, str, Any]] = {
     "shares-of-type-1": ("Only links of type 1 are shares", "shared", f"{Rules.shared} and type = 1"),
     "unshared-network-missing": ("A network without shares has no row", "listed_network", "share_count > 0"),
     "sharing-of-the-target": ("The sharing rate divides by the targeted", "sharing_base", "target_count"),
+    # Breakdown of opens, browsers and operating systems
+    "image-proxy-believed": (
+        "What an image proxy says of browser and system counts",
+        "image_proxies_say_nothing",
+        False,
+    ),
+    "clicks-in-the-breakdown": ("Clicks are opens of the breakdown", "opened_with", "event_type in ('open', 'click')"),
+    "opt-outs-are-pages": (
+        "Opt-outs are visited pages",
+        "visited_with",
+        "event_type in ('click', 'web', 'transaction', 'opt_out')",
+    ),
+    "transactions-are-no-visits": (
+        "Transactions are no visited pages",
+        "visited_with",
+        "event_type in ('click', 'web')",
+    ),
+    "proofs-in-totals": ("Proofs are in totals", "in_totals", "described.is_model is not true"),
+    "templates-in-totals": ("Templates are in totals", "in_totals", "described.is_proof is not true"),
+    "visitors-need-a-uuid": ("Who has no UUID is no visitor", "visitor", "person_id"),
+    "visitors-are-messages": ("Visitors are messages, whoever it is", "visitor", "delivery_id || ':' || message_id"),
+    "message-0-visits": (
+        "Message 0 is a visitor",
+        "visitor",
+        "coalesce(person_id, delivery_id || ':' || message_id)",
+    ),
+    "pages-of-others": ("Pages of who did not click count", "page_of_visitor", "true"),
+    "usage-of-visits": (
+        "Usage divides by the day's visits",
+        "usage_base",
+        "sum(visitor_count) over (partition by activity_date)",
+    ),
+    "relative-to-the-day": ("The relative rate divides by all versions of the day", "relative_name", "activity_date"),
     # Hot clicks
     "only-clicks-shown": ("Hot clicks show type 1 only", "shown_links", "type = 1"),
     "offer-0-is-offer": ("Offer 0 is an offer", "offer", "offer_id is not null"),

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import ua_parser
+from tests.oracle.families import families
 from tests.oracle.logs import Event
 from tests.oracle.rules import Rules
 from tests.oracle.sources import instant
@@ -32,6 +33,12 @@ SCHEMA: dict[str, pl.DataType] = {
     "browser": pl.String(),
     "operating_system": pl.String(),
     "device": pl.String(),
+    "report_browser": pl.String(),
+    "report_browser_version": pl.String(),
+    "report_operating_system": pl.String(),
+    "report_operating_system_version": pl.String(),
+    "report_device": pl.String(),
+    "is_mobile": pl.Boolean(),
     "amount": pl.String(),
     "article": pl.Int64(),
     "is_counted": pl.Boolean(),
@@ -53,6 +60,7 @@ def reactions(events: list[Event], person_key: bytes, zone: ZoneInfo, rules: Rul
             event.url_id,
             _person(event.requester, person_key, rules),
             *_browser(event.user_agent),
+            *families(event.user_agent, rules),
             *_bought(event.parameters, rules),
             is_counted,
         )

@@ -28,6 +28,10 @@ def statements(rules: Rules) -> list[str]:
         _tracking_statistics(rules),
         _user_activity(rules),
         _sharing_activity(rules),
+        _open_breakdown(rules),
+        _visits(rules),
+        _visitor_statistics("browser", rules),
+        _visitor_statistics("operating_system", rules),
         _hot_clicks(rules),
         _delivery_summary(rules),
         _delivery_exclusions(rules),
@@ -65,6 +69,12 @@ def _reactions(rules: Rules) -> str:
             events.browser,
             events.operating_system,
             events.device,
+            events.report_browser,
+            events.report_browser_version,
+            events.report_operating_system,
+            events.report_operating_system_version,
+            events.report_device,
+            events.is_mobile,
             seconds(events.occurred_at, {rules.sent_at}) as seconds_since_sent,
             make_timestamp(({rules.bucket}) * 300000000) as bucket_at,
             events.amount,
@@ -80,7 +90,12 @@ def _reactions(rules: Rules) -> str:
 def _tracking_events() -> str:
     return """
         create table tracking_events as
-        select * exclude (occurred_date, half_hour_at, bucket_at, amount, article) from kept
+        select
+            * exclude (
+                occurred_date, half_hour_at, bucket_at, amount, article, report_browser, report_browser_version,
+                report_operating_system, report_operating_system_version, report_device, is_mobile
+            )
+        from kept
     """
 
 
@@ -455,6 +470,75 @@ def _sharing_activity(rules: Rules) -> str:
             ratio(share_count, base) as sharing_rate
         from shared
         where {rules.listed_network}
+    """
+
+
+def _open_breakdown(rules: Rules) -> str:
+    return f"""
+        create table open_breakdown as
+        select
+            delivery_id,
+            report_operating_system as operating_system,
+            report_device as device,
+            report_browser as browser,
+            is_mobile,
+            count(*) as open_count
+        from kept
+        {rules.described} inputs.deliveries using (delivery_id)
+        where {rules.opened_with}
+        group by all
+    """
+
+
+def _visits(rules: Rules) -> str:
+    """Clicks and visited pages that are somebody's, in deliveries that are neither proofs nor templates."""
+    return f"""
+        create table visits as
+        select kept.*, occurred_date as activity_date, {rules.visitor} as visitor
+        from kept
+        join inputs.deliveries as described using (delivery_id)
+        where {rules.visited_with} and {rules.in_totals} and ({rules.visitor}) is not null
+    """
+
+
+def _visitor_statistics(name: str, rules: Rules) -> str:
+    return f"""
+        create table {name}_statistics as
+        with visitors as (
+            select
+                activity_date,
+                report_{name} as name,
+                report_{name}_version as version,
+                visitor,
+                count(*) as page_count,
+                count(*) filter ({rules.click}) as click_count
+            from visits
+            group by all
+        ),
+        counted as (
+            select
+                activity_date,
+                name,
+                version,
+                count(*) filter (click_count > 0) as visitor_count,
+                sum(page_count) filter ({rules.page_of_visitor}) as page_count
+            from visitors
+            group by activity_date, name, version
+        ),
+        days as (
+            select activity_date, count(distinct visitor) as day_visitor_count
+            from visitors
+            where click_count > 0
+            group by activity_date
+        )
+        select
+            *,
+            ratio(visitor_count, {rules.usage_base}) as usage_rate,
+            ratio(visitor_count, sum(visitor_count) over (partition by activity_date)) as global_rate,
+            ratio(visitor_count, sum(visitor_count) over (partition by {rules.relative_name})) as relative_rate
+        from counted
+        join days using (activity_date)
+        where visitor_count > 0
     """
 
 

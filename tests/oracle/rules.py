@@ -43,6 +43,7 @@ class Rules:
     first_parameter_holds: bool = True
     parameters_are_url_decoded: bool = True
     day_is_local: bool = True
+    image_proxies_say_nothing: bool = True
     half_hour_minutes: int = 30
     repeated_hour_stays_two: bool = True
 
@@ -113,6 +114,15 @@ class Rules:
     shared: str = "links.category = networks.category"
     listed_network: str = "true"
     sharing_base: str = "to_deliver_count"
+
+    # Breakdown of opens, browsers and operating systems: spec §4.8 and §4.9
+    opened_with: str = "event_type = 'open'"
+    visited_with: str = "event_type in ('click', 'web', 'transaction')"
+    in_totals: str = "described.is_proof is not true and described.is_model is not true"
+    visitor: str = "coalesce(person_id, case when message_id <> 0 then delivery_id || ':' || message_id end)"
+    page_of_visitor: str = "click_count > 0"
+    usage_base: str = "day_visitor_count"
+    relative_name: str = "activity_date, name"
 
     # Hot clicks: spec §4.5
     shown_links: str = "type in (1, 3, 6) or has_offer"

@@ -177,7 +177,30 @@ def ranked(relation: str) -> dict[Check, StoredPoison]:
     }
 
 
+def visitor_poisons(relation: str) -> dict[Check, StoredPoison]:
+    """What turns the checks red that the statistics of browsers and of operating systems share."""
+    return {
+        (relation, "structure"): rename_column(f"audit.{relation}", "usage_rate", "rates_are_part_over_base"),
+        (relation, "grain_activity_date_name_version"): StoredPoison(
+            f"insert into mart_store.{relation} select * from mart_store.{relation}",
+            also=frozenset({"rates_are_part_over_base"}),
+        ),
+        (relation, "counts_are_possible"): StoredPoison(f"update mart_store.{relation} set page_count = 0"),
+        (relation, "rates_are_part_over_base"): StoredPoison(
+            f"update mart_store.{relation} set usage_rate = usage_rate + 1"
+        ),
+        # All visitors are one.
+        (relation, "visitors_of_a_day_are_those_who_clicked"): StoredPoison(
+            "update mart_store.int_visitors__pages set visitor_id = '00000000-0000-0000-0000-000000000000'"
+        ),
+    }
+
+
 STORED: dict[Check, StoredPoison] = {
+    **visitor_poisons("browser_statistics"),
+    ("browser_statistics", "visits_are_in_the_click_stream"): StoredPoison(
+        "update mart_store.int_visitors__pages set page_count = page_count + 1"
+    ),
     ("deliveries", "structure"): rename_column("audit.deliveries", "internal_name"),
     ("deliveries", "grain_delivery_id"): StoredPoison(
         "insert into mart_store.deliveries select * from mart_store.deliveries where delivery_id = 2000"
@@ -285,6 +308,26 @@ STORED: dict[Check, StoredPoison] = {
     ),
     ("message_engagement", "flags_and_times_agree"): StoredPoison(
         "update mart_store.message_engagement set last_opened_at = null where message_id = 100"
+    ),
+    ("open_breakdown", "structure"): rename_column("audit.open_breakdown", "is_mobile", "devices_are_mobile_or_fixed"),
+    # A row of many opens becomes two.
+    ("open_breakdown", "grain_delivery_id_operating_system_device_browser"): StoredPoison(
+        insert_changed("open_breakdown", "delivery_id = 1000", open_count="1")
+        + "; update mart_store.open_breakdown set open_count = open_count - 1 where delivery_id = 1000 and open_count > 1"
+    ),
+    ("open_breakdown", "open_count_is_positive"): StoredPoison(
+        insert_changed("open_breakdown", "delivery_id = 1000", browser="'Others'", open_count="0")
+    ),
+    ("open_breakdown", "opens_add_up_to_the_indicators"): StoredPoison(
+        "update mart_store.open_breakdown set open_count = open_count + 1"
+    ),
+    ("open_breakdown", "names_are_families"): StoredPoison("update mart_store.open_breakdown set browser = 'Netscape'"),
+    ("open_breakdown", "devices_are_mobile_or_fixed"): StoredPoison(
+        "update mart_store.open_breakdown set is_mobile = true"
+    ),
+    **visitor_poisons("operating_system_statistics"),
+    ("operating_system_statistics", "days_are_those_of_the_browsers"): StoredPoison(
+        "update mart_store.browser_statistics set day_visitor_count = day_visitor_count + 1"
     ),
     ("publications", "structure"): rename_column("marts.publications", "verdict"),
     ("publications", "grain_publication_id"): StoredPoison(

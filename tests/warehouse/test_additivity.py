@@ -98,6 +98,11 @@ ADDS_UP = {
             from marts.deliveries left join marts.url_category_clicks using (delivery_id) group by 1
         ) as b using (delivery_id) where a.n is distinct from b.n
     """,
+    "breakdown and indicators": """
+        select delivery_id from marts.delivery_indicators
+        left join (select delivery_id, sum(open_count) as n from marts.open_breakdown group by 1) as b using (delivery_id)
+        where total_open_count <> coalesce(n, 0)
+    """,
     "messages and indicators": """
         select delivery_id from marts.delivery_indicators
         left join (select delivery_id, count(*) filter (where has_clicked) as n from marts.message_engagement group by 1) as b using (delivery_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, cycle
 
 import pytest
 
@@ -14,6 +14,12 @@ from message_tracking.warehouse import fetch_all
 CONTACT = datetime(2026, 1, 5, 8, tzinfo=UTC)
 ADA, BOB = "730edcc9-1f2c-4c75-ba3a-889bc666c6c7", "fe37a503-77e8-4394-bf88-51ee39edc13b"
 
+AGENTS = [
+    "Mozilla/5.0",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/132.0.0.0 Safari/537.36",
+]
+
 Event = tuple[float, int, int, int, str, str]
 """Seconds since the contact date, message, delivery, URL, requester and parameters."""
 
@@ -21,11 +27,11 @@ Event = tuple[float, int, int, int, str, str]
 @pytest.fixture
 def publish(pipeline, landing):
     """Bring events and what the reference data says by now, and publish."""
-    counters, files = count(1), count(1)
+    counters, files, agents = count(1), count(1), cycle(AGENTS)
 
     def line(seconds: float, message: int, delivery: int, url: int, person: str = "", parameters: str = "") -> str:
         at = f"{CONTACT + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S.%f}"
-        return f"50x{next(counters):016X}\t{at}\t{message:x}\t{delivery:x}\t{url:x}\t0\t{person}\th\t{parameters}\tMozilla/5.0\t203.0.113.10"
+        return f"50x{next(counters):016X}\t{at}\t{message:x}\t{delivery:x}\t{url:x}\t0\t{person}\th\t{parameters}\t{next(agents)}\t203.0.113.10"
 
     def run(events: Iterable[Event] = (), **exports: Iterable[str]) -> int:
         landing.write_log([line(*event) for event in events], name=f"0x{next(files):016x}.log")
@@ -39,8 +45,10 @@ def publish(pipeline, landing):
     return run
 
 
-def delivery(delivery_id: int, label: str = "Sale", contact_at: str = f"{CONTACT:%Y-%m-%dT%H:%M:%SZ}") -> str:
-    return f"{delivery_id},DM{delivery_id},{label},,0,95,false,false,1,,10,0,10,0,0,{contact_at},,"
+def delivery(
+    delivery_id: int, label: str = "Sale", contact_at: str = f"{CONTACT:%Y-%m-%dT%H:%M:%SZ}", *, is_proof: bool = False
+) -> str:
+    return f"{delivery_id},DM{delivery_id},{label},,0,95,{is_proof},false,1,,10,0,10,0,0,{contact_at},,"
 
 
 def message(message_id: int, delivery_id: int, status: int = 1, *, is_seed: bool = False) -> str:
@@ -84,7 +92,7 @@ def test_it_equals_a_recount(publish, pipeline, shown, connection, exclusions):
         ]
     )
     described = {
-        "deliveries": [delivery(1000), delivery(2000, contact_at="")],
+        "deliveries": [delivery(1000, is_proof=True), delivery(2000, contact_at="")],
         "messages": [
             message(101, 1000),
             message(102, 1000, 2),
@@ -125,6 +133,7 @@ def test_it_equals_a_recount(publish, pipeline, shown, connection, exclusions):
     ]
     publish([(400, 101, 2000, 1002, ADA)], **described)
     assert exclusions() == {(1000, "duplicate"): 2, (1000, "quarantine"): 1, (3000, "duplicate"): 2}
+    described["deliveries"] = [delivery(2000, "Other", is_proof=True)]
     described["tracked_urls"] = [url(1001, 1000, 1, ""), url(1003, 1000, 4), url(2001, 2000, 6)]
     publish([(410, 103, 1000, 1003, BOB), (410, 103, 1000, 1003, BOB, "article=7")], **described)
     assert len(shown()["tracking_events"]) > 15
@@ -181,6 +190,10 @@ def test_a_late_click_recounts_its_message_and_not_its_delivery(publish, connect
         "hot_clicks": (1, 1),
         "tracking_statistics": (9, 9),
         "user_activity": (1, 0),
+        "int_visitors__pages": (1, 0),
+        "int_days__touched": (1, 0),
+        "browser_statistics": (1, 0),
+        "operating_system_statistics": (1, 0),
     }
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic that the documentation prints (spec 4.2, 4.3, 4.4, 4.11): events that give the printed numerators and
+"""The arithmetic that the documentation prints (spec 4.2 to 4.4, 4.9 to 4.11): events that give the printed numerators and
 denominators are fed, and the printed percentages are read from the published marts.
 """
 
@@ -11,7 +11,7 @@ import pytest
 from message_tracking.warehouse import fetch_all
 
 CONTACT = datetime.datetime(2026, 1, 5, 8, tzinfo=datetime.UTC)
-URL_TYPES = {"click": 1, "opt_out": 3, "transaction": 5, "mirror_page": 6}
+URL_TYPES = {"click": 1, "opt_out": 3, "web": 4, "transaction": 5, "mirror_page": 6}
 
 # Domain, sent, recipients who opened, recipients who clicked; opens, clicks, raw reactivity in percent (spec 4.2, block 3).
 DOMAINS = {
@@ -28,6 +28,15 @@ TOTAL = ("10.87", "0.84", "7.72")
 LINKS = [8968, 8232, 8053, 7067, 6168, 5226, 3767, 3756, 3415, 2696]
 LINK_SHARES = ["10.55", "9.69", "9.48", "8.32", "7.26", "6.15", "4.43", "4.42", "4.02", "3.17"]
 OTHERS, OTHERS_SHARE = 27_619, "32.51"
+
+# Shares of the networks, and their part of all shares in percent (spec 4.10); then those of nine messages.
+SHARES = {"Email": 209, "Facebook": 244, "Twitter": 206, "Google": 0, "Linkedin": 187}
+SHARE_BREAKDOWN = ["24.70", "28.84", "24.35", "0.00", "22.10"]
+FEW_SHARES = {"Email": 1, "Facebook": 2, "Twitter": 1, "Google": 1, "Linkedin": 1}
+
+# Visitors of the ten most used browsers and of all others, and their usage rates in percent (spec 4.9).
+VISITORS = [2311, 1458, 651, 616, 232, 220, 112, 65, 64, 55, 59]
+USAGE = ["39.55", "24.95", "11.14", "10.54", "3.97", "3.77", "1.92", "1.11", "1.10", "0.94", "1.01"]
 
 # Minutes after launch at which 10 … 90 % had come in (spec 4.4).
 OPENS_REACHED = [20, 40, 60, 70, 90, 110, 130, 180, 280]
@@ -64,11 +73,15 @@ class Feed:
             )
         )  # fmt: skip
 
-    def add_url(self, url_id: int, delivery_id: int, kind: str, label: str) -> None:
+    def add_url(self, url_id: int, delivery_id: int, kind: str, label: str, category: str = "") -> None:
         """A link of the delivery."""
-        self.urls.append(f"{url_id},{delivery_id},{URL_TYPES[kind]},{label},,https://www.example/{url_id},0,html,")
+        self.urls.append(
+            f"{url_id},{delivery_id},{URL_TYPES[kind]},{label},{category},https://www.example/{url_id},0,html,"
+        )
 
-    def add_events(self, delivery_id: int, url_id: int, messages, seconds=60, persons="", parameters="") -> None:
+    def add_events(
+        self, delivery_id: int, url_id: int, messages, seconds=60, persons="", parameters="", agent="Mozilla/5.0"
+    ) -> None:
         """One event per element of `messages`, places among the delivery's messages; the rest is one for all or one each."""
         frame = pl.DataFrame({"message": messages})
         self.events.append(
@@ -79,6 +92,7 @@ class Feed:
                 seconds=seconds if isinstance(seconds, pl.Series) else pl.lit(seconds),
                 person=persons if isinstance(persons, pl.Series) else pl.lit(persons),
                 parameters=parameters if isinstance(parameters, pl.Series) else pl.lit(parameters),
+                agent=pl.lit(agent),
             )
         )
 
@@ -97,7 +111,7 @@ class Feed:
             [
                 pl.lit("50x") + as_hex("counter", 16), at.dt.strftime("%Y-%m-%dT%H:%M:%S"), as_hex("message_id", 8),
                 as_hex("delivery_id", 8), as_hex("url_id", 8), pl.lit("0"), "person", pl.lit("h"), "parameters",
-                pl.lit("Mozilla/5.0"), pl.lit("203.0.113.10"),
+                "agent", pl.lit("203.0.113.10"),
             ],
             separator="\t",
         )  # fmt: skip
@@ -216,6 +230,43 @@ def test_time_to_take_effect(feed, pipeline, connect_as):
     assert [minutes for series, _, minutes in rows if series == "opens"] == OPENS_REACHED
     assert [minutes for series, _, minutes in rows if series == "clicks"] == CLICKS_REACHED
     assert [minutes for series, _, minutes in rows if series == "transactions"] == [None] * 9
+
+
+def test_sharing_and_browsers(feed, pipeline, connect_as):
+    for delivery_id, shares in ((5000, SHARES), (6000, FEW_SHARES)):
+        feed.add_delivery(delivery_id, "News", sent=300, to_deliver=9)
+        for number, (network, count) in enumerate(shares.items(), start=1):
+            feed.add_url(delivery_id + number, delivery_id, "web", network, category=network.lower())
+            feed.add_events(delivery_id, delivery_id + number, places(count))
+    feed.add_delivery(7000, "Clicked", sent=sum(VISITORS))
+    feed.add_url(7001, 7000, "click", "Shop")
+    for number, visitors in enumerate(VISITORS):
+        agent = f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{100 + number}.0.0.0 Safari/537.36"
+        feed.add_events(7000, 7001, places(visitors, sum(VISITORS[:number])), agent=agent)
+    feed.write()
+    pipeline.run()
+    reader = connect_as("bi_reader")
+    rows = fetch_all(
+        reader,
+        "select delivery_id, network, share_count, share_breakdown_rate, sharing_rate from marts.sharing_activity",
+    )
+    shared = {
+        (delivery_id, network): (percent(breakdown, 1), percent(rate, 1))
+        for delivery_id, network, _, breakdown, rate in rows
+    }
+    assert [shared[5000, network][0] for network in SHARES] == SHARE_BREAKDOWN
+    assert {shared[6000, network] for network in ("Email", "Twitter", "Google", "Linkedin")} == {("16.67", "11.11")}
+    assert shared[6000, "Facebook"] == ("33.33", "22.22")
+    assert shared[6000, "Digg"] == ("0.00", "0.00")
+    assert percent(sum(rate for delivery_id, *_, rate in rows if delivery_id == 6000), 1) == "66.67"
+    statistics = fetch_all(
+        reader,
+        "select visitor_count, usage_rate, global_rate, relative_rate from marts.browser_statistics order by version",
+    )
+    assert [visitors for visitors, *_ in statistics] == VISITORS
+    assert [tuple(percent(rate, 1) for rate in rates) for _, *rates in statistics] == [
+        (rate, rate, rate) for rate in USAGE
+    ]
 
 
 @pytest.mark.long

@@ -96,6 +96,8 @@ linked as (
     select
         judged.*,
         deliveries.delivery_id is not null as is_known_delivery,
+        -- Proofs and templates are in no total above a delivery.
+        not coalesce(deliveries.is_proof or deliveries.is_model, true) as is_in_totals,
         messages.message_id is not null as is_known_message,
         tracked_urls.url_id is not null or judged.url_id = 1 as is_known_url,
         coalesce(messages.recipient_id, 0) as recipient_id,
@@ -136,6 +138,7 @@ select
     is_known_delivery,
     is_known_message,
     is_known_url,
+    is_in_totals,
     not coalesce(occurred_at < last_kept_open_at + interval '{{ var("duplicate_open_seconds") }} seconds', false) as is_counted,
     event_type,
     url_type_label,

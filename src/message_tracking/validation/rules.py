@@ -21,9 +21,12 @@ Severity = Literal["critical", "warning"]
 _DELIVERIES = ("delivery_id", "int_deliveries__touched")
 _MESSAGES = ("delivery_id, message_id", "int_messages__touched")
 _RECIPIENTS = ("recipient_id", "int_recipients__touched")
+_DAYS = ("activity_date", "int_days__touched")
 _TOUCHED = {
+    "browser_statistics": _DAYS,
     "int_tracking_events__judged": _MESSAGES,
     "message_engagement": _MESSAGES,
+    "operating_system_statistics": _DAYS,
     "recipients": _RECIPIENTS,
     "stg_delivery_data__messages": _MESSAGES,
     "stg_delivery_data__recipients": _RECIPIENTS,
@@ -173,3 +176,89 @@ def ranks_run_from_one() -> Expectation:
         where rank <> place or click_count > clicks_before
         """,
     )
+
+
+def visitor_checks(relation: str) -> list[Expectation]:
+    """What holds of the statistics of visitors by day, name and version, be they browsers or operating systems."""
+    return [
+        never(
+            "counts_are_possible",
+            "A row has visitors, each visitor a page, and no row or day more visitors than it can have.",
+            """
+            select activity_date, name, version
+            from (
+                select
+                    *,
+                    sum(visitor_count) over (partition by activity_date) as visit_count,
+                    max(day_visitor_count) over (partition by activity_date) as same_day_visitor_count
+                from {batch}
+            ) as rows
+            where
+                visitor_count < 1
+                or page_count < visitor_count
+                or visitor_count > day_visitor_count
+                or day_visitor_count > visit_count
+                or day_visitor_count <> same_day_visitor_count
+            """,
+        ),
+        never(
+            "rates_are_part_over_base",
+            "Usage is of the day's visitors; global rates of a day and relative rates of a name add up to 1.",
+            """
+            select activity_date, name, version
+            from (
+                select
+                    *,
+                    sum(global_rate) over (partition by activity_date) as global_sum,
+                    sum(relative_rate) over (partition by activity_date, name) as relative_sum,
+                    sum(visitor_count) over (partition by activity_date, name) as name_visit_count
+                from {batch}
+            ) as rows
+            where
+                abs(usage_rate * day_visitor_count - visitor_count) > 0.000001
+                or abs(global_sum - 1) > 0.000001
+                or abs(relative_sum - 1) > 0.000001
+                or abs(relative_rate * name_visit_count - visitor_count) > 0.000001
+            """,
+        ),
+        never(
+            "visitors_of_a_day_are_those_who_clicked",
+            "A day has gained as many visitors as have clicked by now and had not before.",
+            f"""
+            select activity_date, rows.day_visitor_count, before.day_visitor_count as earlier_count, gained.gained_count
+            from (
+                select activity_date, max(day_visitor_count) as day_visitor_count from {{batch}} group by activity_date
+            ) as rows
+            full join (
+                select activity_date, max(day_visitor_count) as day_visitor_count
+                from live.{relation}
+                where activity_date in (select activity_date from intermediate.int_days__touched)
+                group by activity_date
+            ) as before using (activity_date)
+            full join (
+                select
+                    visitors.activity_date,
+                    count(*) filter (where coalesce(before.click_count, 0) + visitors.click_count > 0)
+                    - count(*) filter (where before.click_count > 0) as gained_count
+                from (
+                    select activity_date, visitor_id, sum(change * click_count) as click_count
+                    from changes.int_visitors__pages
+                    group by activity_date, visitor_id
+                ) as visitors
+                left join (
+                    select activity_date, visitor_id, sum(click_count) as click_count
+                    from live.int_visitors__pages
+                    where (activity_date, visitor_id) in (
+                        select activity_date, visitor_id from changes.int_visitors__pages
+                    )
+                    group by activity_date, visitor_id
+                ) as before
+                    on visitors.activity_date = before.activity_date and visitors.visitor_id = before.visitor_id
+                group by visitors.activity_date
+            ) as gained using (activity_date)
+            where
+                coalesce(rows.day_visitor_count, 0) - coalesce(before.day_visitor_count, 0)
+                <> coalesce(gained.gained_count, 0)
+            """,  # noqa: S608
+        ),
+    ]

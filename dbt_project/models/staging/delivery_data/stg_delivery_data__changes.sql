@@ -18,12 +18,16 @@ contents as (
     select * from {{ source('raw', 'contents') }}
 ),
 
--- Events show of their delivery when it was sent, and of their link what it is; another label of a delivery changes none.
+-- Events show of their delivery when it was sent and whether it is in totals, and of their link what it is; another label
+-- of a delivery changes none.
 delivery_changes as (
     select
         new_version.delivery_id,
         new_version.load_id,
-        old_version.delivery_id is null or (new_version.contact_at is distinct from old_version.contact_at) as is_seen_in_events
+        old_version.delivery_id is null
+        or (new_version.contact_at is distinct from old_version.contact_at)
+        or (coalesce(new_version.is_proof, false) <> coalesce(old_version.is_proof, false))
+        or (coalesce(new_version.is_model, false) <> coalesce(old_version.is_model, false)) as is_seen_in_events
     from deliveries as new_version
     left join deliveries as old_version
         on new_version.load_id = old_version.superseded_by_load_id and new_version.delivery_id = old_version.delivery_id

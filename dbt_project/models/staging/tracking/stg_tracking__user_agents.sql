@@ -6,5 +6,8 @@ select
     user_agent_id,
     browser,
     operating_system,
-    device
+    device,
+    user_agent,
+    split_part(browser_version, '.', 1) as browser_version,
+    split_part(operating_system_version, '.', 1) as operating_system_version
 from user_agents
