@@ -140,8 +140,21 @@ SUITE = ExpectationSuite(
             from changed.int_deliveries__counts as counts
             left join live.int_deliveries__counts as before using (delivery_id)
             left join (
-                select delivery_id, sum(change) as person_count
-                from changes.int_persons__clicks where click_count > 0 group by delivery_id
+                select delivery_id, sum(is_there::integer - was_there::integer) as person_count
+                from (
+                    select
+                        delivery_id,
+                        exists (
+                            select from intermediate.int_persons__clicks as rows
+                            where rows.delivery_id = persons.delivery_id and rows.person_id = persons.person_id
+                        ) as is_there,
+                        exists (
+                            select from live.int_persons__clicks as rows
+                            where rows.delivery_id = persons.delivery_id and rows.person_id = persons.person_id
+                        ) as was_there
+                    from (select distinct delivery_id, person_id from changes.int_persons__clicks) as persons
+                ) as persons
+                group by delivery_id
             ) as persons using (delivery_id)
             where counts.person_click_count - coalesce(before.person_click_count, 0) <> coalesce(persons.person_count, 0)
             """,

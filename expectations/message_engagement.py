@@ -24,22 +24,27 @@ SUITE = ExpectationSuite(
             "has_clicked",
             "has_opted_out",
             "event_count",
+            "domain",
         ),
         grain("delivery_id", "message_id"),
         never(
             "every_message_has_a_row",
-            "Every message of a described delivery has a row, with its recipient, status and reason.",
+            "Every message of a described delivery has a row, with its recipient, domain, status and reason.",
             """
             select messages.delivery_id, messages.message_id
             from changed.stg_delivery_data__messages as messages
             inner join changed.deliveries as deliveries on messages.delivery_id = deliveries.delivery_id
+            left join staging.domains on lower(messages.address_domain) = lower(domains.alias)
             left join {batch} as rows on messages.delivery_id = rows.delivery_id and messages.message_id = rows.message_id
             where
                 messages.message_id <> 0
                 and (
                     rows.message_id is null
-                    or (coalesce(messages.recipient_id, 0), messages.status, messages.failure_reason, messages.is_seed)
-                    is distinct from (rows.recipient_id, rows.status, rows.failure_reason, rows.is_seed)
+                    or (
+                        coalesce(messages.recipient_id, 0), messages.status, messages.failure_reason, messages.is_seed,
+                        coalesce(domains.domain, 'Others')
+                    )
+                    is distinct from (rows.recipient_id, rows.status, rows.failure_reason, rows.is_seed, rows.domain)
                 )
             """,
         ),

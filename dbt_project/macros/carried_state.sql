@@ -39,6 +39,71 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#
+  Like `changes_of`, of models with rows by message, and besides the rows of touched messages that did not change: given
+  with 1 as with -1, so that they add nothing. For what joins two models by message, whose rows change one without the other.
+  Message 0 is no message: of its events only those that changed are given.
+#}
+{% macro changes_by_message(model_name, columns, is_full) -%}
+    {%- set columns = (['delivery_id', 'message_id'] + columns) | join(', ') -%}
+    {%- set rows = ref(model_name) -%}
+    {%- set is_touched = is_touched_message(is_full) -%}
+    {%- if is_full -%}
+    select
+        1 as change,
+        {{ columns }}
+    from {{ rows }}
+    {%- else -%}
+    select
+        1 as change,
+        {{ columns }}
+    from {{ rows }}
+    where {{ is_touched }} and message_id <> 0
+    union all
+    select
+        -1 as change,
+        {{ columns }}
+    from {{ live_rows(model_name) }} as live_rows
+    where {{ is_touched }} and message_id <> 0
+    union all
+    select
+        change,
+        {{ columns }}
+    from ({{ changes_of(model_name, is_full) }}) as changed_rows
+    where message_id = 0
+    {%- endif -%}
+{%- endmacro %}
+
+{#
+  Like `changes_of`, of the distinct values of some columns that begin the model's key: with `change` 1 where rows of the
+  candidate have them, and with -1 where rows of the live publication had them.
+#}
+{% macro changes_of_distinct(model_name, columns, is_full) -%}
+    {%- set columns = columns | join(', ') -%}
+    {%- set rows = ref(model_name) -%}
+    {%- if is_full -%}
+    select distinct
+        1 as change,
+        {{ columns }}
+    from {{ rows }}
+    {%- else -%}
+    {%- set is_changed -%}
+        ({{ columns }}) in (select {{ columns }} from ({{ changes_of(model_name, is_full) }}) as changed_rows)
+    {%- endset -%}
+    select distinct
+        1 as change,
+        {{ columns }}
+    from {{ rows }}
+    where {{ is_changed }}
+    union all
+    select distinct
+        -1 as change,
+        {{ columns }}
+    from {{ live_rows(model_name) }} as live_rows
+    where {{ is_changed }}
+    {%- endif -%}
+{%- endmacro %}
+
 {# Sums of changes, by key, added to the same sums as they were published last. `measures` are types by name. #}
 {% macro add_to_live(changes, keys, measures, is_full) -%}
     select

@@ -37,7 +37,7 @@ RELATIONS: dict[str, Relation] = {
     "message_engagement": _relation(
         "delivery_id message_id",
         "recipient_id status failure_reason is_seed first_opened_at last_opened_at open_count first_clicked_at"
-        " last_clicked_at click_count has_opened has_clicked has_opted_out",
+        " last_clicked_at click_count has_opened has_clicked has_opted_out domain",
     ),
     "tracking_buckets": _relation("delivery_id url_id bucket_at", "event_count"),
     "delivery_indicators": _relation(
@@ -69,6 +69,17 @@ RELATIONS: dict[str, Relation] = {
         " new_quarantine_count new_quarantine_rate",
     ),
     "delivery_exclusions": _relation("delivery_id reason", "exclusion_count exclusion_share"),
+    "domain_indicators": _relation(
+        "delivery_id domain",
+        "processed_count success_count error_count hard_bounce_count soft_bounce_count complaint_count"
+        " recipient_open_count recipient_click_count person_click_count opt_out_click_count delivered_rate"
+        " hard_bounce_rate soft_bounce_rate complaint_rate open_rate click_rate person_click_rate opt_out_rate"
+        " raw_reactivity_rate",
+    ),
+    "bounces": _relation(
+        "delivery_id domain failure_reason",
+        "failure_label error_count domain_processed_count contribution_rate breakdown_rate",
+    ),
     "recipients": _relation("recipient_id", "first_name last_name email email_format"),
 }
 PRIVATE_RELATIONS = {"recipients"}

@@ -14,7 +14,7 @@ from tests.oracle.sources import SourceFolder
 
 TIME_ZONE = "America/New_York"
 CONTACT = datetime(2025, 8, 31, 2, tzinfo=UTC)  # 30 August, 22:00 in New York
-MAIN, HALF, ALL_TEXT, STRANGE = 100, 101, 102, 999
+MAIN, HALF, ALL_TEXT, NO_MESSAGE, STRANGE = 100, 101, 102, 103, 999
 PROOF, TEMPLATE, NO_TYPOLOGY, ALSO_NO_TYPOLOGY, OTHER_TYPOLOGY, OTHER_CHANNEL = 200, 201, 202, 203, 204, 205
 WINDOW_START, BEFORE_WINDOW, LATER = 206, 207, 208
 PEERS = range(200, 209)
@@ -137,6 +137,7 @@ def _opens(log: _Log) -> None:
     log.line(501, 0, 1, user_agent="")
     log.line(410, 1, 1, HALF)
     log.line(700, 1, 1, ALL_TEXT, user_agent=CHROME.format(131))
+    log.line(700, 0, 1, NO_MESSAGE)
     log.line(90_000, 77, 1)
     log.line(90_030, 77, 1)  # a dropped duplicate is the delivery's newest event
 
@@ -223,6 +224,7 @@ def _deliveries() -> Iterable[dict[str, Any]]:
         "text_count": 4,
         "typology_id": 9,
     }
+    yield plain | {"delivery_id": NO_MESSAGE, "to_deliver_count": 1, "typology_id": 9}
     others: dict[int, dict[str, Any]] = {
         PROOF: {"is_proof": "true"},
         TEMPLATE: {"is_model": "t"},
@@ -252,10 +254,20 @@ def _exclusions() -> Iterable[dict[str, Any]]:
 
 def _messages() -> Iterable[dict[str, Any]]:
     sent = {"delivery_id": MAIN, "status": 1, "failure_reason": 0, "is_seed": "0", "event_at": "2025-08-31T02:00:05Z"}
-    yield from (sent | {"message_id": number, "recipient_id": number} for number in (1, 2, 3, 4, -2))
-    yield sent | {"message_id": 5, "recipient_id": 5, "is_seed": "1"}
-    yield sent | {"message_id": 6, "recipient_id": 6, "status": 2, "failure_reason": 8}
+    domains = {1: "Hotmail.com", 2: "live.com", 3: "gmail.com", 4: "mail.gmail.com", -2: "yahoo.com"}
+    yield from (
+        sent | {"message_id": number, "recipient_id": number, "address_domain": domain}
+        for number, domain in domains.items()
+    )
+    yield sent | {"message_id": 5, "recipient_id": 5, "is_seed": "1", "address_domain": "gmail.com"}
+    yield sent | {"message_id": 6, "recipient_id": 6, "status": 2, "failure_reason": 8, "address_domain": "gmail.com"}
     yield sent | {"message_id": 7, "recipient_id": 7, "status": 2, "failure_reason": 8, "is_seed": "1"}
+    yield from (
+        sent | {"message_id": 700 + place, "status": 2, "failure_reason": reason, "address_domain": "gmail.com"}
+        for place, reason in enumerate([1, 1, 2, 3, 4, 5, 6, 20, "", 99])
+    )
+    yield sent | {"message_id": 720, "status": 6, "failure_reason": 1, "address_domain": "gmail.com"}
+    yield sent | {"message_id": 721, "status": 2, "failure_reason": 1, "address_domain": "example.net"}
     yield sent | {"message_id": 9, "recipient_id": 9, "status": 6, "failure_reason": 8}
     yield sent | {"message_id": 301, "delivery_id": HALF, "recipient_id": 31}
     for peer in PEERS:

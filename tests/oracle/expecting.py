@@ -4,6 +4,7 @@ import calendar
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -20,6 +21,8 @@ from tests.oracle.sources import SourceFolder, instant
 __all__ = ["SourceFolder", "expected_relations"]
 
 _MONTHS_OF_PLATFORM = 6
+_DOMAINS = Path(__file__).parents[2] / "dbt_project" / "seeds" / "domains.csv"
+"""Which domains there are is a setting, not a formula."""
 
 
 def expected_relations(
@@ -36,6 +39,7 @@ def expected_relations(
     tables = read_reference_data(sources, rules)
     tables["deliveries"] = _with_window(tables["deliveries"], zone if rules.window_is_local else ZoneInfo("UTC"), rules)
     tables["events"] = reactions(read_events(sources, rules), person_key, zone, rules)
+    tables["domains"] = pl.read_csv(_DOMAINS)
     tables["bodies"], tables["body_links"] = read_bodies(sources, rules)
 
     database = duckdb.connect()

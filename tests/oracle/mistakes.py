@@ -258,6 +258,61 @@ _PLANTED: dict[str, tuple[str, str, Any]] = {
     "unsent-message-missing": ("Only sent messages have a row", "engaged_message", "status = 1"),
     "unknown-message-missing": ("Reactions of unknown messages have no row", "engaged_stranger", "false"),
     "click-sets-opened": ("A click alone sets has_opened", "opened", "open_count + click_count > 0"),
+    # Domains and bounces
+    "domain-case-matters": ("Domains are compared as written", "alias_of", "alias = address_domain"),
+    "aliases-ignored": (
+        "A domain has no alias but its own name",
+        "alias_of",
+        "lower(domain) || '.com' = lower(address_domain)",
+    ),
+    "subdomains-are-aliases": (
+        "What ends like an alias is of its domain",
+        "alias_of",
+        "ends_with(lower(address_domain), '.' || alias) or lower(address_domain) = alias",
+    ),
+    "others-by-name": (
+        "A domain that is not listed stands for itself",
+        "message_domain",
+        "coalesce(domain, address_domain)",
+    ),
+    "strays-of-no-domain": ("Reactions of unknown messages are in no domain", "stray_reaction", "domain is not null"),
+    "invalid-domain-is-hard": ("An invalid domain is a hard bounce", "hard_bounce", "failure_reason in (1, 2)"),
+    "invalid-domain-is-not-soft": (
+        "An invalid domain is no soft bounce",
+        "soft_bounce",
+        "failure_reason in (3, 4, 5, 6, 20)",
+    ),
+    "refused-is-not-soft": ("A refusal is no soft bounce", "soft_bounce", "failure_reason in (2, 3, 4, 5, 6)"),
+    "not-connected-is-not-soft": (
+        "Not connected is no soft bounce",
+        "soft_bounce",
+        "failure_reason in (2, 3, 4, 5, 20)",
+    ),
+    "denylist-is-soft": (
+        "An address on the denylist is a soft bounce",
+        "soft_bounce",
+        "failure_reason in (2, 3, 4, 5, 6, 8, 20)",
+    ),
+    "bounces-of-errors": ("Bounce rates divide by errors", "bounce_base", "error_count"),
+    "complaints-of-processed": ("Complaints are divided by processed messages", "complaint_base", "processed_count"),
+    "domain-rates-of-processed": (
+        "Rates by domain divide by processed messages",
+        "domain_rate_base",
+        "processed_count",
+    ),
+    "click-rate-of-persons": ("The click rate counts persons", "domain_click", "person_click_count"),
+    "domain-persons-are-messages": ("Persons of a domain are its messages", "domain_person", "message_id"),
+    "missing-reason-left-out": ("An error without a reason is no row", "listed_reason", "failure_reason is not null"),
+    "contribution-within-domain": (
+        "Contributions divide by the domain's errors",
+        "contribution_of",
+        "delivery_id, domain",
+    ),
+    "breakdown-of-delivery": (
+        "Breakdowns divide by the delivery's processed messages",
+        "breakdown_base",
+        "deliveries.processed_count",
+    ),
 }
 
 MISTAKES: dict[str, str] = {name: description for name, (description, _, _) in _PLANTED.items()}

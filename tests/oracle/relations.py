@@ -17,6 +17,7 @@ def statements(rules: Rules) -> list[str]:
         _tracking_events(),
         _tracking_buckets(),
         _deliveries(rules),
+        _addressed(rules),
         _message_engagement(rules),
         _measures(rules),
         _delivery_indicators(rules),
@@ -35,6 +36,8 @@ def statements(rules: Rules) -> list[str]:
         _hot_clicks(rules),
         _delivery_summary(rules),
         _delivery_exclusions(rules),
+        _domain_indicators(rules),
+        _bounces(rules),
         "create table recipients as from inputs.recipients select * exclude (modified_at)",
     ]
 
@@ -146,6 +149,15 @@ def _deliveries(rules: Rules) -> str:
     """
 
 
+def _addressed(rules: Rules) -> str:
+    return f"""
+        create table addressed as
+        select delivery_id, message_id, status, failure_reason, is_seed, {rules.message_domain} as domain
+        from inputs.messages
+        left join inputs.domains on {rules.alias_of}
+    """
+
+
 def _message_engagement(rules: Rules) -> str:
     return f"""
         create table message_engagement as
@@ -182,10 +194,12 @@ def _message_engagement(rules: Rules) -> str:
                 first_clicked_at,
                 last_clicked_at,
                 coalesce(click_count, 0) as click_count,
-                coalesce(opt_out_count, 0) as opt_out_count
+                coalesce(opt_out_count, 0) as opt_out_count,
+                coalesce(domain, 'Others') as domain
             from engaged
             {rules.described} inputs.deliveries using (delivery_id)
             left join inputs.messages using (delivery_id, message_id)
+            left join (select delivery_id, message_id, domain from addressed) using (delivery_id, message_id)
             left join reacted using (delivery_id, message_id)
         )
         select
@@ -595,4 +609,108 @@ def _delivery_exclusions(rules: Rules) -> str:
         from inputs.exclusions
         {rules.described} inputs.deliveries using (delivery_id)
         group by delivery_id, reason
+    """
+
+
+FAILURE_LABELS = {
+    1: "User unknown",
+    2: "Invalid domain",
+    3: "Unreachable",
+    4: "Account disabled",
+    5: "Mailbox full",
+    6: "Not connected",
+    8: "Address on denylist",
+    20: "Refused",
+}
+"""Spec §1.4."""
+
+
+_DOMAIN_COUNTS = (
+    "processed_count",
+    "success_count",
+    "error_count",
+    "hard_bounce_count",
+    "soft_bounce_count",
+    "complaint_count",
+    "recipient_open_count",
+    "recipient_click_count",
+    "person_click_count",
+    "opt_out_click_count",
+)
+
+
+def _domain_indicators(rules: Rules) -> str:
+    """Every domain of a described delivery's messages and reactions."""
+    rates = {
+        "delivered_rate": ("success_count", "processed_count"),
+        "hard_bounce_rate": ("hard_bounce_count", rules.bounce_base),
+        "soft_bounce_rate": ("soft_bounce_count", rules.bounce_base),
+        "complaint_rate": ("complaint_count", rules.complaint_base),
+        "open_rate": ("recipient_open_count", rules.domain_rate_base),
+        "click_rate": (rules.domain_click, rules.domain_rate_base),
+        "person_click_rate": ("person_click_count", rules.domain_rate_base),
+        "opt_out_rate": ("opt_out_click_count", rules.domain_rate_base),
+        "raw_reactivity_rate": ("recipient_click_count", "recipient_open_count"),
+    }
+    return f"""
+        create table domain_indicators as
+        with sent as (
+            select
+                delivery_id,
+                domain,
+                count(*) filter ({rules.processed}) as processed_count,
+                count(*) filter ({rules.success}) as success_count,
+                count(*) filter ({rules.error}) as error_count,
+                count(*) filter ({rules.error} and {rules.hard_bounce}) as hard_bounce_count,
+                count(*) filter ({rules.error} and {rules.soft_bounce}) as soft_bounce_count,
+                count(*) filter ({rules.complaint}) as complaint_count
+            from addressed
+            group by delivery_id, domain
+        ),
+        reacted as (
+            select
+                delivery_id,
+                coalesce(domain, 'Others') as domain,
+                count(distinct message_id) filter ({rules.somebody} and {rules.recipient_opened})
+                    as recipient_open_count,
+                count(distinct message_id) filter ({rules.somebody} and {rules.click}) as recipient_click_count,
+                count(distinct {rules.domain_person}) filter ({rules.click}) as person_click_count,
+                count(*) filter (event_type = 'opt_out') as opt_out_click_count
+            from kept
+            left join addressed using (delivery_id, message_id)
+            where {rules.stray_reaction}
+            group by all
+        ),
+        counted as (
+            select delivery_id, domain, {", ".join(f"coalesce({count}, 0) as {count}" for count in _DOMAIN_COUNTS)}
+            from sent
+            full join reacted using (delivery_id, domain)
+            {rules.described} inputs.deliveries using (delivery_id)
+        )
+        select *, {", ".join(f"ratio({part}, {base}) as {rate}" for rate, (part, base) in rates.items())} from counted
+    """
+
+
+def _bounces(rules: Rules) -> str:
+    label = " ".join(f"when {code} then '{label}'" for code, label in FAILURE_LABELS.items())
+    return f"""
+        create table bounces as
+        with failed as (
+            select delivery_id, domain, coalesce(failure_reason, 0) as failure_reason, count(*) as error_count
+            from addressed
+            where {rules.error} and {rules.listed_reason}
+            group by all
+        )
+        select
+            delivery_id,
+            domain,
+            failure_reason,
+            case failure_reason {label} else '' end as failure_label,
+            failed.error_count,
+            domains.processed_count as domain_processed_count,
+            ratio(failed.error_count, sum(failed.error_count) over (partition by {rules.contribution_of})) as contribution_rate,
+            ratio(failed.error_count, {rules.breakdown_base}) as breakdown_rate
+        from failed
+        join domain_indicators as domains using (delivery_id, domain)
+        join deliveries using (delivery_id)
     """

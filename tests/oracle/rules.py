@@ -144,3 +144,18 @@ class Rules:
     engaged_message: str = "true"
     engaged_stranger: str = "true"
     opened: str = "open_count > 0"
+
+    # Domains and bounces: design §4.3, spec §4.2 block 3, §4.7, §4.12
+    alias_of: str = "lower(alias) = lower(address_domain)"
+    message_domain: str = "coalesce(domain, 'Others')"
+    stray_reaction: str = "true"
+    hard_bounce: str = "failure_reason = 1"
+    soft_bounce: str = "failure_reason in (2, 3, 4, 5, 6, 20)"
+    bounce_base: str = "processed_count"
+    complaint_base: str = "success_count"
+    domain_rate_base: str = "success_count"
+    domain_click: str = "recipient_click_count"
+    domain_person: str = "person_id"
+    listed_reason: str = "true"
+    contribution_of: str = "delivery_id"
+    breakdown_base: str = "domains.processed_count"

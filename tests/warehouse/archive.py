@@ -71,7 +71,12 @@ def log_lines(events: Iterable[Event], counter: int = 1, start: datetime = CONTA
 
 
 DELIVERIES = [delivery(1000, "Spring sale", 13, 3), delivery(2000, "Newsletter")]
-MESSAGES = [message(number, number // 100 * 1000) for first in (100, 200) for number in range(first, first + 10)]
+MESSAGES = [
+    *[message(number, 1000) for number in range(100, 110)],
+    *[message(number, 2000) for number in range(200, 208)],
+    message(208, 2000, status=2, failure_reason=1),
+    message(209, 2000, status=2, failure_reason=5),
+]
 TRACKED_URLS = [
     tracked_url(1001, 1000, 1, "Shop", "promo"),
     tracked_url(1002, 1000, 1, "Blog", "news"),

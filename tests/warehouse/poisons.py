@@ -35,6 +35,10 @@ HOSTILE_SERVER = "<img src=x onerror=alert(1)>"
 """The name of the server whose log holds all of the events."""
 
 INPUTS: dict[Check, InputPoison] = {
+    ("bounces", "reasons_are_known"): InputPoison(
+        messages=(message(111, 1000, status=2, failure_reason=99),),
+        keys=({"delivery_id": 1000, "domain": "Others", "failure_reason": 99, "error_count": 1},),
+    ),
     ("deliveries", "counts_are_possible"): InputPoison(
         deliveries=(delivery(3000, "Counted backwards", target_count=-5),),
         keys=({"delivery_id": 3000, "target_count": -5, "to_deliver_count": -5},),
@@ -196,10 +200,40 @@ def visitor_poisons(relation: str) -> dict[Check, StoredPoison]:
     }
 
 
+NEW_PERSON = "insert into mart_store.int_persons__clicks values (1, 2147483647, 1000, gen_random_uuid(), 'Others', 1)"
+
 STORED: dict[Check, StoredPoison] = {
     **visitor_poisons("browser_statistics"),
     ("browser_statistics", "visits_are_in_the_click_stream"): StoredPoison(
         "update mart_store.int_visitors__pages set page_count = page_count + 1"
+    ),
+    ("bounces", "structure"): rename_column("audit.bounces", "failure_label", "labels_are_those_of_the_seed"),
+    ("bounces", "grain_delivery_id_domain_failure_reason"): StoredPoison(
+        "insert into mart_store.bounces select * from mart_store.bounces where failure_reason = 1",
+        also=frozenset({"reasons_add_up_to_the_domain", "reasons_add_up_to_the_delivery"}),
+    ),
+    ("bounces", "error_count_is_positive"): StoredPoison(
+        insert_changed(
+            "bounces",
+            "failure_reason = 1",
+            failure_reason="2",
+            failure_label="'Invalid domain'",
+            error_count="0",
+            contribution_rate="0",
+            breakdown_rate="0",
+        )
+    ),
+    ("bounces", "labels_are_those_of_the_seed"): StoredPoison(
+        "update mart_store.bounces set failure_label = '' where failure_reason = 1"
+    ),
+    ("bounces", "reasons_add_up_to_the_domain"): StoredPoison(
+        "update mart_store.domain_indicators set hard_bounce_count = hard_bounce_count + 1"
+    ),
+    ("bounces", "reasons_add_up_to_the_delivery"): StoredPoison(
+        "update mart_store.deliveries set error_count = error_count + 1"
+    ),
+    ("bounces", "breakdowns_are_of_the_domain"): StoredPoison(
+        "update mart_store.bounces set breakdown_rate = breakdown_rate + 1"
     ),
     ("deliveries", "structure"): rename_column("audit.deliveries", "internal_name"),
     ("deliveries", "grain_delivery_id"): StoredPoison(
@@ -235,9 +269,7 @@ STORED: dict[Check, StoredPoison] = {
     ("delivery_indicators", "recipients_are_in_the_engagement"): StoredPoison(
         "update mart_store.message_engagement set has_clicked = not has_clicked where message_id = 109"
     ),
-    ("delivery_indicators", "persons_are_in_the_click_stream"): StoredPoison(
-        "insert into mart_store.int_persons__clicks values (1, 2147483647, 1000, gen_random_uuid(), 1)"
-    ),
+    ("delivery_indicators", "persons_are_in_the_click_stream"): StoredPoison(NEW_PERSON),
     ("delivery_indicators", "counts_are_those_of_the_click_stream"): StoredPoison(
         "update mart_store.int_deliveries__counts set visited_page_count = visited_page_count + 1",
         also=frozenset({"figures_are_those_of_the_counts"}),
@@ -278,6 +310,39 @@ STORED: dict[Check, StoredPoison] = {
     ),
     ("delivery_summary", "rates_are_part_over_base"): StoredPoison(
         "update mart_store.delivery_summary set success_rate = success_rate + 0.1"
+    ),
+    ("domain_indicators", "structure"): rename_column(
+        "audit.domain_indicators", "opt_out_rate", "rates_are_part_over_base"
+    ),
+    ("domain_indicators", "grain_delivery_id_domain"): StoredPoison(
+        "insert into mart_store.domain_indicators select * from mart_store.domain_indicators where delivery_id = 2000",
+        also=frozenset({"domains_add_up_to_the_delivery"}),
+    ),
+    ("domain_indicators", "domains_are_in_the_seed"): StoredPoison(
+        "update mart_store.domain_indicators set domain = 'Elsewhere' where delivery_id = 2000",
+        also=frozenset({"figures_are_those_of_the_counts"}),
+    ),
+    ("domain_indicators", "counts_are_possible"): StoredPoison(
+        "update mart_store.domain_indicators set hard_bounce_count = -1",
+        also=frozenset({"figures_are_those_of_the_counts", "rates_are_part_over_base"}),
+    ),
+    ("domain_indicators", "domains_add_up_to_the_delivery"): StoredPoison(
+        "update mart_store.delivery_indicators set opt_out_click_count = opt_out_click_count + 1"
+    ),
+    ("domain_indicators", "figures_are_those_of_the_counts"): StoredPoison(
+        "update mart_store.int_domains__counts set prepared_count = prepared_count + 1"
+    ),
+    ("domain_indicators", "counts_are_those_of_the_messages"): StoredPoison(
+        "update mart_store.int_domains__counts set message_count = message_count + 1"
+    ),
+    ("domain_indicators", "persons_are_those_who_clicked_there"): StoredPoison(
+        NEW_PERSON, also=frozenset({"clicks_are_in_the_domain_of_their_message"})
+    ),
+    ("domain_indicators", "clicks_are_in_the_domain_of_their_message"): StoredPoison(
+        "delete from mart_store.int_tracking_events__judged where event_type = 'opt_out'"
+    ),
+    ("domain_indicators", "rates_are_part_over_base"): StoredPoison(
+        "update mart_store.domain_indicators set click_rate = click_rate + 1"
     ),
     ("hot_clicks", "structure"): rename_column("audit.hot_clicks", "occurrence", "tracked_links_are_in_the_body"),
     ("hot_clicks", "grain_delivery_id_url_id"): StoredPoison(
@@ -516,6 +581,7 @@ DBT_TESTS: dict[Check, str] = {
         "delivery_summary",
         "relationships_delivery_summary_delivery_id__delivery_id__ref_deliveries_",
     ): insert_changed("delivery_summary", "delivery_id = 1000", delivery_id="9999"),
+    ("domains", "unique_domains_lower_alias_"): "insert into staging.domains values ('Elsewhere', 'GMAIL.com')",
     ("publications", "unique_publications_publication_id"): STORED["publications", "grain_publication_id"].statement,
     ("recipients", "unique_recipients_recipient_id"): STORED["recipients", "grain_recipient_id"].statement,
     ("tracking_events", "unique_tracking_events_event_id"): STORED["tracking_events", "grain_event_id"].statement,

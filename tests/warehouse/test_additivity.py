@@ -16,6 +16,9 @@ UUIDS = [
     "fe37a503-77e8-4394-bf88-51ee39edc13b",
 ]
 
+# Address domain, status and failure reason of each message of a delivery, from 1 on.
+MESSAGES = {1: "gmail.com,1,0", 2: "example.net,1,0", 3: "Outlook.com,2,5"}
+
 links = st.tuples(
     st.sampled_from([1, 1, 1, 2, 3, 4, 5, 6, 0, 9, ""]),
     st.sampled_from(["Shop", "Shop", "shop", "Blog", ""]),
@@ -108,6 +111,30 @@ ADDS_UP = {
         left join (select delivery_id, count(*) filter (where has_clicked) as n from marts.message_engagement group by 1) as b using (delivery_id)
         where recipient_click_count <> coalesce(n, 0)
     """,
+    "domains and delivery": """
+        select delivery_id from marts.deliveries join marts.delivery_indicators using (delivery_id)
+        left join (
+            select delivery_id, sum(processed_count) as processed, sum(success_count) as success, sum(hard_bounce_count + soft_bounce_count) as bounces,
+                sum(recipient_open_count) as opened, sum(recipient_click_count) as clicked, sum(opt_out_click_count) as opt_outs, sum(person_click_count) as persons
+            from marts.domain_indicators group by 1
+        ) as b using (delivery_id)
+        where (processed_count, success_count, error_count, recipient_open_count, recipient_click_count, opt_out_click_count)
+            <> (coalesce(processed, 0), coalesce(success, 0), coalesce(bounces, 0), coalesce(opened, 0), coalesce(clicked, 0), coalesce(opt_outs, 0))
+            or person_click_count > coalesce(persons, 0)
+    """,
+    "domains and messages": """
+        select delivery_id from marts.domain_indicators
+        left join (
+            select delivery_id, domain, count(*) filter (where event_count > 0) as opened, count(*) filter (where has_clicked) as clicked
+            from marts.message_engagement group by 1, 2
+        ) as b using (delivery_id, domain)
+        where (recipient_open_count, recipient_click_count) <> (coalesce(opened, 0), coalesce(clicked, 0))
+    """,
+    "domains and reasons": """
+        select delivery_id from marts.domain_indicators
+        left join (select delivery_id, domain, sum(error_count) as n, sum(breakdown_rate) as rate from marts.bounces group by 1, 2) as b
+        using (delivery_id, domain) where error_count <> coalesce(n, 0) or abs(coalesce(rate, 0) * processed_count - error_count) > 1e-12
+    """,
     "log and indicators": """
         select delivery_id from marts.delivery_indicators
         left join (
@@ -147,7 +174,7 @@ def fed(landing, pipeline):
                 f"{delivery_id},DM{delivery_id},News,,0,95,false,false,,,5,0,5,{delivery['text']},0,{contact},,"
             )
             messages += [
-                f"{first_message + place},{delivery_id},{place},example.net,1,0,false,,"
+                f"{first_message + place},{delivery_id},{place},{MESSAGES[place]},false,,"
                 for place in range(1, delivery["messages"] + 1)
             ]
             urls += [

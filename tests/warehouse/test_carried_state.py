@@ -51,8 +51,10 @@ def delivery(
     return f"{delivery_id},DM{delivery_id},{label},,0,95,{is_proof},false,1,,10,0,10,0,0,{contact_at},,"
 
 
-def message(message_id: int, delivery_id: int, status: int = 1, *, is_seed: bool = False) -> str:
-    return f"{message_id},{delivery_id},{message_id},example.net,{status},8,{is_seed},,"
+def message(
+    message_id: int, delivery_id: int, status: int = 1, *, is_seed: bool = False, domain: str = "gmail.com"
+) -> str:
+    return f"{message_id},{delivery_id},{message_id},{domain},{status},8,{is_seed},,"
 
 
 def url(url_id: int, delivery_id: int, url_type: int = 1, label: str = "Shop") -> str:
@@ -84,6 +86,7 @@ def test_it_equals_a_recount(publish, pipeline, shown, connection, exclusions):
             (190, 101, 1000, 1),
             (200, 101, 1000, 1001, ADA),
             (210, 102, 1000, 1001, ADA.upper(), "amount=5.50&article=2"),
+            (211, 102, 1000, 1002, ADA),
             (220, 102, 1000, 1003, BOB, "amount=19.90&article=1"),
             (230, 0, 1000, 1),
             (231, 0, 1000, 1001, BOB),
@@ -95,7 +98,7 @@ def test_it_equals_a_recount(publish, pipeline, shown, connection, exclusions):
         "deliveries": [delivery(1000, is_proof=True), delivery(2000, contact_at="")],
         "messages": [
             message(101, 1000),
-            message(102, 1000, 2),
+            message(102, 1000, 2, domain="yahoo.com"),
             message(103, 1000),
             message(201, 2000),
             message(0, 1000),
@@ -118,8 +121,8 @@ def test_it_equals_a_recount(publish, pipeline, shown, connection, exclusions):
     ]
     described["messages"] = [
         message(101, 2000),
-        message(102, 1000),
-        message(103, 1000, is_seed=True),
+        message(102, 1000, domain="GMAIL.com"),
+        message(103, 1000, is_seed=True, domain="example.net"),
         message(999, 1000),
     ]
     described["tracked_urls"] = [url(1001, 1000, 5, "Till"), url(1002, 2000), url(1003, 1000, 3), url(1009, 1000)]
@@ -134,6 +137,8 @@ def test_it_equals_a_recount(publish, pipeline, shown, connection, exclusions):
     publish([(400, 101, 2000, 1002, ADA)], **described)
     assert exclusions() == {(1000, "duplicate"): 2, (1000, "quarantine"): 1, (3000, "duplicate"): 2}
     described["deliveries"] = [delivery(2000, "Other", is_proof=True)]
+    # One message's domain is another one, with no event and no other change of the message.
+    described["messages"] = [message(102, 1000, domain="msn.com"), message(999, 1000, 2, domain="aol.com")]
     described["tracked_urls"] = [url(1001, 1000, 1, ""), url(1003, 1000, 4), url(2001, 2000, 6)]
     publish([(410, 103, 1000, 1003, BOB), (410, 103, 1000, 1003, BOB, "article=7")], **described)
     assert len(shown()["tracking_events"]) > 15
@@ -178,11 +183,13 @@ def test_a_late_click_recounts_its_message_and_not_its_delivery(publish, connect
         "int_tracking_events__judged": (1, 0),
         "int_persons__clicks": (1, 0),
         "int_deliveries__counts": (1, 1),
+        "int_domains__counts": (1, 1),
         "tracking_events": (1, 0),
         "tracking_buckets": (1, 0),
         "message_engagement": (1, 1),
         "deliveries": (1, 1),
         "delivery_indicators": (1, 1),
+        "domain_indicators": (1, 1),
         "url_clicks": (1, 1),
         "url_label_clicks": (1, 1),
         "url_category_clicks": (1, 1),
@@ -206,3 +213,31 @@ def test_a_label_that_changes_is_shown_by_old_events(publish, connection):
     )
     publish(deliveries=[delivery(1000)], messages=[], tracked_urls=[url(1001, 1000, label="Till")])
     assert fetch_all(connection, "select url_label from marts.tracking_events") == [("Till",)]
+
+
+def test_a_person_is_counted_once_and_in_each_domain(publish, connection):
+    def persons():
+        return fetch_all(
+            connection,
+            """
+            select
+                indicators.person_click_count,
+                array(
+                    select domain || ' ' || person_click_count from marts.domain_indicators as domains
+                    where domains.delivery_id = indicators.delivery_id order by domain
+                )
+            from marts.delivery_indicators as indicators
+            """,
+        )
+
+    described = {"deliveries": [delivery(1000)], "tracked_urls": [url(1001, 1000)]}
+    described["messages"] = [message(101, 1000), message(102, 1000, domain="yahoo.com"), message(103, 1000)]
+    publish([(1, 101, 1000, 1001, ADA)], **described)
+    assert persons() == [(1, ["Gmail 1", "Yahoo 0"])]
+    publish([(2, 102, 1000, 1001, ADA)])
+    assert persons() == [(1, ["Gmail 1", "Yahoo 1"])]
+    publish([(3, 103, 1000, 1001, BOB), (4, 0, 1000, 1001, BOB)])
+    assert persons() == [(2, ["Gmail 2", "Others 1", "Yahoo 1"])]
+    described["messages"] = [message(102, 1000, domain="msn.com"), message(103, 1000, domain="example.net")]
+    publish(**described)
+    assert persons() == [(2, ["Gmail 1", "MSN 1", "Others 1"])]

@@ -16,11 +16,13 @@ from message_tracking.warehouse import fetch_all
 WORKED_EXAMPLE = Path(message_tracking.sample.__file__).parent / "golden" / "worked-example"
 
 KEYS = {
+    "bounces": ("delivery_id", "domain", "failure_reason"),
     "deliveries": ("delivery_id",),
     "delivery_exclusions": ("delivery_id", "reason"),
     "delivery_indicators": ("delivery_id",),
     "delivery_summary": ("delivery_id",),
     "browser_statistics": ("activity_date", "name", "version"),
+    "domain_indicators": ("delivery_id", "domain"),
     "hot_clicks": ("delivery_id", "url_id"),
     "message_engagement": ("delivery_id", "message_id"),
     "open_breakdown": ("delivery_id", "operating_system", "device", "browser"),

@@ -133,6 +133,9 @@ HOT_CLICKS = "models/marts/hot_clicks/hot_clicks.sql"
 DELIVERIES = "models/marts/deliveries/deliveries.sql"
 SUMMARY = "models/marts/deliveries/delivery_summary.sql"
 EXCLUSIONS = "models/marts/deliveries/delivery_exclusions.sql"
+DOMAINS = "models/intermediate/int_domains__counts.sql"
+DOMAIN_INDICATORS = "models/marts/domains/domain_indicators.sql"
+BOUNCES = "models/marts/domains/bounces.sql"
 MISSING, TOO_MANY = "a row expected is not found", "a row found is not expected"
 
 # One build each; within a group no mistake can cause what another one is seen by.
@@ -150,16 +153,20 @@ PLANTED = {
         Planted(EXCLUSIONS, "of_delivery as (partition by exclusions.delivery_id)", "of_delivery as ()", "delivery_exclusions", "exclusion_share"),
         Planted(ENGAGEMENT, "engaged.open_count > 0 as", "engaged.open_count + engaged.click_count > 0 as", "message_engagement", "has_opened"),
         Planted(AVERAGES, "(not deliveries.is_proof and not deliveries.is_model)::integer", "1", "delivery_indicators", "platform_reactivity_rate"),
+        Planted(DOMAINS, "not message_changes.is_seed and message_statuses.is_error and failure_reasons.is_hard", "failure_reasons.is_hard", "domain_indicators", "hard_bounce_count"),
+        Planted(BOUNCES, "over (partition by domain_bounces.delivery_id)", "over (partition by domain_bounces.delivery_id, domain_bounces.domain)", "bounces", "contribution_rate"),
     ],
     "windows": [
         Planted(EVENTS, "coalesce(occurred_at < last", "coalesce(occurred_at <= last", "tracking_events", MISSING),
-        Planted("models/intermediate/int_persons__clicks.sql", "and event_type = 'click'", "", "delivery_indicators", "person_click_count"),
+        Planted("models/intermediate/int_persons__clicks.sql", "and events.event_type = 'click'", "", "delivery_indicators", "person_click_count"),
         Planted(STATISTICS, " + interval '5 minutes'", "", "tracking_statistics", "seconds_to_percent"),
         Planted(ACTIVITY, "bucket_at - (shown_time - date_bin(interval '30 minutes', shown_time, timestamp '2000-01-01 00:00:00'))", "{{ from_reporting_time(\"date_bin(interval '30 minutes', shown_time, timestamp '2000-01-01')\") }}", "user_activity", MISSING),
         Planted(SHARING, "deliveries.delivery_id = url_category_clicks.delivery_id and", "", "sharing_activity", "share_count"),
         Planted("models/intermediate/int_visitors__pages.sql", "and is_in_totals", "", "browser_statistics", "visitor_count"),
         Planted(HOT_CLICKS, "> url_clicks.occurrence", ">= url_clicks.occurrence", "hot_clicks", "is_drawn"),
         Planted(AVERAGES, "partition by typology_id, channel", "partition by typology_id", "delivery_indicators", "platform_reactivity_rate"),
+        Planted(DOMAIN_INDICATORS, "rate('complaint_count', 'success_count')", "rate('complaint_count', 'processed_count')", "domain_indicators", "complaint_rate"),
+        Planted("models/intermediate/int_domains__bounces.sql", " and not message_changes.is_seed", "", "bounces", TOO_MANY),
         Planted(ENGAGEMENT, "and message_id <> 0\n),\n\nreactions", "\n),\n\nreactions", "message_engagement", TOO_MANY),
     ],
     "people": [
@@ -168,6 +175,9 @@ PLANTED = {
         Planted("models/marts/click_stream/tracking_buckets.sql", "1970-01-01 00:00:00", "1970-01-01 00:02:30", "tracking_buckets", MISSING),
         Planted(COUNTS, "is_counted and event_type = 'click'", "is_counted and event_type in ('click', 'opt_out')", "delivery_indicators", "total_click_count"),
         Planted(COUNTS, "not message_changes.is_seed and message_statuses.is_success", "message_statuses.is_success", "deliveries", "success_count"),
+        Planted(DOMAINS, "and (events.event_type = 'opt_out' or", "and events.message_id <> 0 and (events.event_type = 'opt_out' or", "domain_indicators", MISSING),
+        Planted("seeds/failure_reasons.csv", "20,Refused,false,true", "20,Rejected,false,false", "bounces", "failure_label"),
+        Planted(ENGAGEMENT, "lower(engaged.address_domain)", "engaged.address_domain", "message_engagement", "domain"),
         Planted(AVERAGES, "order by moment_at, side", "order by moment_at, side desc", "delivery_indicators", "platform_reactivity_rate"),
     ],
     "measures": [
@@ -178,6 +188,8 @@ PLANTED = {
         Planted(COUNTS, "message_changes.event_count > 0", "message_changes.has_opened", "delivery_indicators", "recipient_open_count"),
         Planted(COUNTS, "event_type in ('web', 'transaction')", "event_type = 'web'", "delivery_indicators", "visited_page_count"),
         Planted(SHARING, "'share_count', 'to_deliver_count'", "'share_count', 'to_deliver_count + 1'", "sharing_activity", "sharing_rate"),
+        Planted("models/intermediate/int_persons__clicks.sql", "coalesce(messages.domain, 'Others') as domain", "'Others' as domain", "domain_indicators", "person_click_count"),
+        Planted(DOMAIN_INDICATORS, "rate('person_click_count', 'success_count')", "rate('recipient_click_count', 'success_count')", "domain_indicators", "person_click_rate"),
         Planted(DELIVERIES, "order by events.occurred_at desc", "order by events.occurred_at asc", "deliveries", "last_event_at"),
         Planted("models/marts/click_stream/url_clicks.sql", "'sum(click_count) over (partition by delivery_id)'", "'sum(click_count) filter (where url_type = 1) over (partition by delivery_id)'", "url_clicks", "click_share"),
     ],

@@ -1,5 +1,5 @@
-"""The arithmetic that the documentation prints (spec 4.2 to 4.4, 4.9 to 4.11): events that give the printed numerators and
-denominators are fed, and the printed percentages are read from the published marts.
+"""The arithmetic that the documentation prints (spec 4.2 to 4.4, 4.7, 4.9 to 4.12): events that give the printed numerators
+and denominators are fed, and the printed percentages are read from the published marts.
 """
 
 import datetime
@@ -23,6 +23,25 @@ DOMAINS = {
     "Others": (706_823, 76_845, 5_874, "10.87", "0.83", "7.64"),
 }
 TOTAL = ("10.87", "0.84", "7.72")
+ADDRESSES = {
+    "MSN": "msn.com",
+    "AOL": "aol.com",
+    "Hotmail": "live.com",
+    "Yahoo": "yahoo.com",
+    "Gmail": "GMail.com",
+    "Others": "example.net",
+}
+
+# Errors by reason, with their contribution and breakdown in percent, of 689 131 processed messages (spec 4.12).
+BOUNCES = {
+    1: (4662, "12.01", "0.68"),
+    2: (429, "1.11", "0.06"),
+    3: (30_113, "77.59", "4.37"),
+    4: (193, "0.50", "0.03"),
+    5: (2126, "5.48", "0.31"),
+    20: (1287, "3.32", "0.19"),
+}
+PROCESSED = 689_131
 
 # Clicks of the ten most visited links and of all others, with their percent (spec 4.3). The second is the mirror page.
 LINKS = [8968, 8232, 8053, 7067, 6168, 5226, 3767, 3756, 3415, 2696]
@@ -59,17 +78,20 @@ class Feed:
         self.urls: list[str] = []
         self.events: list[pl.DataFrame] = []
 
-    def add_delivery(self, delivery_id: int, label: str, sent: int, to_deliver: int | None = None) -> None:
-        """A delivery whose messages 1 … `sent`, counted from `delivery_id * 1 000`, all arrived."""
+    def add_delivery(
+        self, delivery_id: int, label: str, sent: int, to_deliver: int | None = None, domains=None, reasons=None
+    ) -> None:
+        """A delivery whose messages 1 … `sent`, counted from `delivery_id * 1 000`, arrived but for those with a reason."""
         self.deliveries.append(
             f"{delivery_id},DM{delivery_id},{label},,0,95,false,false,1,,,,{sent if to_deliver is None else to_deliver},0,0,"
             f"{CONTACT:%Y-%m-%dT%H:%M:%SZ},,"
         )
         first = delivery_id * 1000
+        reason = pl.repeat(0, sent, eager=True, dtype=pl.Int64) if reasons is None else reasons
         self.messages.append(
             pl.DataFrame({"message_id": pl.int_range(first, first + sent, eager=True)}).with_columns(
-                delivery_id=delivery_id, recipient_id="message_id", address_domain=pl.lit("example.net"), status=1,
-                failure_reason=0, is_seed=False, event_at=pl.lit(f"{CONTACT:%Y-%m-%dT%H:%M:%SZ}"), modified_at=pl.lit(""),
+                delivery_id=delivery_id, recipient_id="message_id", address_domain=pl.lit("example.net") if domains is None else domains,
+                status=(reason > 0).cast(pl.Int64) + 1, failure_reason=reason, is_seed=False, event_at=pl.lit(f"{CONTACT:%Y-%m-%dT%H:%M:%SZ}"), modified_at=pl.lit(""),
             )
         )  # fmt: skip
 
@@ -129,31 +151,67 @@ def places(count: int, start: int = 0) -> pl.Series:
     return pl.int_range(start, start + count, eager=True)
 
 
+def repeated(counts: dict) -> pl.Series:
+    """Each value as many times as is said, one after the other."""
+    return pl.concat([pl.repeat(value, count, eager=True) for value, count in counts.items()])
+
+
 def test_open_and_click_through_rates_by_domain(feed, pipeline, connect_as):
-    for number, (domain, (sent, opened, clicked, *_)) in enumerate(DOMAINS.items()):
-        delivery_id = 10_000 * (number + 1)
-        feed.add_delivery(delivery_id, domain, sent)
-        feed.add_url(number + 10, delivery_id, "click", "Shop")
+    sent_by_address = {ADDRESSES[domain]: sent for domain, (sent, *_) in DOMAINS.items()}
+    feed.add_delivery(10_000, "News", sum(sent_by_address.values()), domains=repeated(sent_by_address))
+    feed.add_url(10, 10_000, "click", "Shop")
+    first = 0
+    for sent, opened, clicked, *_ in DOMAINS.values():
         # Who clicks need not have shown the images: the click proves the open.
-        feed.add_events(delivery_id, 1, places(opened - clicked, clicked))
-        feed.add_events(delivery_id, number + 10, places(clicked))
+        feed.add_events(10_000, 1, places(opened - clicked, first + clicked))
+        feed.add_events(10_000, 10, places(clicked, first))
+        first += sent
     feed.write()
     pipeline.run()
+    reader = connect_as("bi_reader")
     rows = fetch_all(
-        connect_as("bi_reader"),
+        reader,
         """
-        select label, success_count, recipient_open_count, recipient_click_count, raw_reactivity_rate
+        select
+            domain, success_count, recipient_open_count, recipient_click_count, open_rate, click_rate, raw_reactivity_rate
+        from marts.domain_indicators
+        """,
+    )
+    read = {row[0]: (*row[1:4], *(percent(rate, 1) for rate in row[4:])) for row in rows}
+    assert read == DOMAINS
+    ((sent, opened, clicked, reactivity),) = fetch_all(
+        reader,
+        """
+        select success_count, recipient_open_count, recipient_click_count, raw_reactivity_rate
         from marts.deliveries join marts.delivery_indicators using (delivery_id)
         """,
     )
-    read = {
-        label: (sent, opened, clicked, percent(opened, sent), percent(clicked, sent), percent(reactivity, 1))
-        for label, sent, opened, clicked, reactivity in rows
-    }
-    assert read == DOMAINS
-    sent, opened, clicked = (sum(row[place] for row in rows) for place in (1, 2, 3))
     assert (sent, opened, clicked) == (714_358, 77_677, 6_000)
-    assert (percent(opened, sent), percent(clicked, sent), percent(clicked, opened)) == TOTAL
+    assert (percent(opened, sent), percent(clicked, sent), percent(reactivity, 1)) == TOTAL
+
+
+def test_delivery_statistics_and_bounces(feed, pipeline, connect_as):
+    feed.add_delivery(
+        10_000, "AOL", 838, domains=pl.repeat("aol.com", 838, eager=True), reasons=repeated({0: 837, 3: 1})
+    )
+    feed.add_events(10_000, 1, places(72))
+    errors = {reason: count for reason, (count, *_) in BOUNCES.items()}
+    feed.add_delivery(20_000, "All", PROCESSED, reasons=repeated({0: PROCESSED - sum(errors.values())} | errors))
+    feed.write()
+    pipeline.run()
+    reader = connect_as("bi_reader")
+    rates = "select processed_count, delivered_rate, open_rate from marts.domain_indicators where domain = 'AOL'"
+    ((processed, delivered, opens),) = fetch_all(reader, rates)
+    assert (processed, percent(delivered, 1), percent(opens, 1)) == (838, "99.88", "8.60")
+    rows = fetch_all(
+        reader,
+        """
+        select failure_reason, error_count, contribution_rate, breakdown_rate
+        from marts.bounces where delivery_id = 20000 and domain = 'Others'
+        """,
+    )
+    assert {reason: (count, percent(part, 1), percent(rate, 1)) for reason, count, part, rate in rows} == BOUNCES
+    assert percent(sum(rate for *_, rate in rows), 1) == "5.63"
 
 
 def test_delivery_summary(feed, pipeline, connect_as):

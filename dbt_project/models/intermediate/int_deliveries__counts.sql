@@ -13,8 +13,9 @@ message_changes as (
     {{ changes_of('message_engagement', is_full) }}
 ),
 
+-- A person has a row for each domain, and is one person.
 person_changes as (
-    {{ changes_of('int_persons__clicks', is_full) }}
+    {{ changes_of_distinct('int_persons__clicks', ['delivery_id', 'person_id'], is_full) }}
 ),
 
 message_statuses as (

@@ -42,6 +42,7 @@ def test_what_says_nothing_against_the_figures_warns_and_everything_else_is_crit
         for one in suite.expectations
     }
     assert {check for check, severity in severities.items() if severity != "critical"} == {
+        "bounces: reasons_are_known",
         "deliveries: statuses_are_known",
         "delivery_indicators: opens_are_within_success",
         "hot_clicks: tracked_links_are_in_the_body",

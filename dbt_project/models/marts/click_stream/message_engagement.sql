@@ -10,6 +10,10 @@ with deliveries as (
     where {{ is_touched('delivery_id') }}
 ),
 
+domains as (
+    select * from {{ ref('domains') }}
+),
+
 -- Message 0 is no message.
 messages as (
     select * from {{ ref('stg_delivery_data__messages') }}
@@ -46,6 +50,7 @@ engaged as (
         messages.status,
         messages.failure_reason,
         messages.is_seed,
+        messages.address_domain,
         reactions.first_opened_at,
         reactions.last_opened_at,
         coalesce(reactions.open_count, 0) as open_count,
@@ -74,6 +79,8 @@ select
     engaged.last_opened_at,
     engaged.first_clicked_at,
     engaged.last_clicked_at,
-    engaged.event_count
+    engaged.event_count,
+    coalesce(domains.domain, 'Others') as domain
 from engaged
 inner join deliveries on engaged.delivery_id = deliveries.delivery_id
+left join domains on lower(engaged.address_domain) = lower(domains.alias)

@@ -1,0 +1,140 @@
+{{ config(
+    materialized='versioned',
+    unique_key=['delivery_id', 'domain'],
+    meta={'gone': 'greatest(message_count, unaddressed_event_count, person_click_count, opt_out_click_count) = 0'}
+) }}
+{%- set is_full = is_full_build() -%}
+
+with message_changes as (
+    {{ changes_of('message_engagement', is_full) }}
+),
+
+events as (
+    {{ changes_by_message('int_tracking_events__judged', ['event_type', 'is_counted'], is_full) }}
+),
+
+messages as (
+    {{ changes_by_message('message_engagement', ['domain'], is_full) }}
+),
+
+person_changes as (
+    {{ changes_of('int_persons__clicks', is_full) }}
+),
+
+message_statuses as (
+    select * from {{ ref('message_statuses') }}
+),
+
+failure_reasons as (
+    select * from {{ ref('failure_reasons') }}
+),
+
+-- Seeds are control addresses and leave every population count, but not the reactions (spec 4.1).
+message_sums as (
+    select
+        message_changes.delivery_id,
+        message_changes.domain,
+        sum(message_changes.change) as message_count,
+        sum(message_changes.change) filter (where not message_changes.is_seed and message_statuses.is_success) as success_count,
+        sum(message_changes.change) filter (where not message_changes.is_seed and message_statuses.is_error) as error_count,
+        sum(message_changes.change) filter (where not message_changes.is_seed and message_statuses.is_prepared) as prepared_count,
+        sum(message_changes.change) filter (
+            where not message_changes.is_seed and message_statuses.is_error and failure_reasons.is_hard_bounce
+        ) as hard_bounce_count,
+        sum(message_changes.change) filter (
+            where not message_changes.is_seed and message_statuses.is_error and failure_reasons.is_soft_bounce
+        ) as soft_bounce_count,
+        sum(message_changes.change) filter (
+            where not message_changes.is_seed and message_statuses.is_error and message_changes.failure_reason = 8
+        ) as complaint_count,
+        sum(message_changes.change) filter (where message_changes.event_count > 0) as recipient_open_count,
+        sum(message_changes.change) filter (where message_changes.has_clicked) as recipient_click_count
+    from message_changes
+    left join message_statuses on message_changes.status = message_statuses.code
+    left join failure_reasons on message_changes.failure_reason = failure_reasons.code
+    group by message_changes.delivery_id, message_changes.domain
+),
+
+event_sums as (
+    select
+        events.delivery_id,
+        coalesce(messages.domain, 'Others') as domain,
+        sum(events.change) filter (where events.message_id = 0) as unaddressed_event_count,
+        sum(events.change) filter (where events.event_type = 'opt_out') as opt_out_click_count
+    from events
+    left join messages
+        on
+            events.change = messages.change
+            and events.delivery_id = messages.delivery_id
+            and events.message_id = messages.message_id
+    where events.is_counted and (events.event_type = 'opt_out' or events.message_id = 0)
+    group by events.delivery_id, coalesce(messages.domain, 'Others')
+),
+
+person_sums as (
+    select
+        delivery_id,
+        domain,
+        sum(change) as person_click_count
+    from person_changes
+    group by delivery_id, domain
+),
+
+changed_domains as (
+    select
+        delivery_id,
+        domain
+    from message_sums
+    union
+    select
+        delivery_id,
+        domain
+    from event_sums
+    union
+    select
+        delivery_id,
+        domain
+    from person_sums
+),
+
+added as (
+    select
+        changed_domains.delivery_id,
+        changed_domains.domain,
+        message_sums.message_count,
+        message_sums.success_count,
+        message_sums.error_count,
+        message_sums.prepared_count,
+        message_sums.hard_bounce_count,
+        message_sums.soft_bounce_count,
+        message_sums.complaint_count,
+        message_sums.recipient_open_count,
+        message_sums.recipient_click_count,
+        person_sums.person_click_count,
+        event_sums.opt_out_click_count,
+        event_sums.unaddressed_event_count
+    from changed_domains
+    left join message_sums on changed_domains.delivery_id = message_sums.delivery_id and changed_domains.domain = message_sums.domain
+    left join event_sums on changed_domains.delivery_id = event_sums.delivery_id and changed_domains.domain = event_sums.domain
+    left join person_sums on changed_domains.delivery_id = person_sums.delivery_id and changed_domains.domain = person_sums.domain
+)
+
+{{ add_to_live(
+    'added',
+    ['delivery_id', 'domain'],
+    {
+        'message_count': 'bigint',
+        'unaddressed_event_count': 'bigint',
+        'success_count': 'bigint',
+        'error_count': 'bigint',
+        'prepared_count': 'bigint',
+        'hard_bounce_count': 'bigint',
+        'soft_bounce_count': 'bigint',
+        'complaint_count': 'bigint',
+        'recipient_open_count': 'bigint',
+        'recipient_click_count': 'bigint',
+        'person_click_count': 'bigint',
+        'opt_out_click_count': 'bigint',
+    },
+    is_full
+) }}
