@@ -38,6 +38,7 @@ bench: setup-bench ## Print what was measured in 20 minutes, a line per figure: 
 	@$(BENCH).history --history 50000 --history 500000 --batch 10000 --deliveries 100 --runs 2
 	@$(BENCH).orchestration --lines 20000 --runs 1
 	@$(BENCH).demo
+	@$(BENCH).actors
 	@$(BENCH).fuzz --lines 500000
 	@$(BENCH).publications --lines 50000 --publications 5 --pause 0.5
 	@$(BENCH).faults --kills 10

@@ -21,6 +21,7 @@ from message_tracking.migrating import migrate
 from message_tracking.pipeline import be_quiet
 from message_tracking.publication import Candidate, open_candidate, shell_holder
 from message_tracking.sample import SampleOptions, generate_sample
+from message_tracking.sample.traits import ACTOR_TRAITS
 from message_tracking.settings import Settings
 from message_tracking.validation.gate import validate
 from message_tracking.warehouse import PIPELINE_ROLE, Warehouse, fetch_all
@@ -30,8 +31,10 @@ Command = Callable[..., Any]
 MOST_DELIVERIES = 1_000
 DELIVERIES_PER_MILLION_LINES = 250
 
-AS_IT_COMES = frozenset({"corrupted_lines", "repeated_files", "unfinished_lines"})
+UNEVEN = frozenset({"corrupted_lines", "repeated_files", "unfinished_lines"})
 """Traits that are left out where each line of a sample is to be one event."""
+AS_IT_COMES = UNEVEN | ACTOR_TRAITS
+"""The same without machines, so that figures can be compared with those from before there were any."""
 
 
 class BenchWarehouse:

@@ -34,6 +34,27 @@ SUITE = ExpectationSuite(
             "platform_reactivity_rate",
             "platform_distinct_click_rate",
             "platform_cumulated_click_rate",
+            "human_recipient_open_count",
+            "human_total_open_count",
+            "human_estimated_recipient_open_count",
+            "human_estimated_total_open_count",
+            "human_recipient_click_count",
+            "human_person_click_count",
+            "human_total_click_count",
+            "human_opt_out_click_count",
+            "human_mirror_page_click_count",
+            "human_forward_count",
+            "human_visited_page_count",
+            "human_transaction_count",
+            "human_transaction_amount",
+            "human_article_count",
+            "human_raw_reactivity_rate",
+            "human_reactivity_rate",
+            "human_distinct_click_rate",
+            "human_cumulated_click_rate",
+            "human_platform_reactivity_rate",
+            "human_platform_distinct_click_rate",
+            "human_platform_cumulated_click_rate",
         ),
         grain("delivery_id", whole=True),
         never(
@@ -54,15 +75,38 @@ SUITE = ExpectationSuite(
             select delivery_id
             from {batch}
             where
-                least(
-                    recipient_open_count, total_open_count, recipient_click_count, person_click_count, total_click_count,
-                    opt_out_click_count, mirror_page_click_count, visited_page_count, transaction_count, article_count,
-                    complaint_count
+                complaint_count < 0
+                or <<or least(
+                    {human}recipient_open_count, {human}total_open_count, {human}recipient_click_count,
+                    {human}person_click_count, {human}total_click_count, {human}opt_out_click_count,
+                    {human}mirror_page_click_count, {human}visited_page_count, {human}transaction_count, {human}article_count
                 ) < 0
-                or least(estimated_recipient_open_count, estimated_total_open_count, transaction_amount) < 0
-                or recipient_click_count > recipient_open_count
-                or greatest(recipient_click_count, person_click_count) > total_click_count
-                or transaction_count > visited_page_count
+                or least(
+                    {human}estimated_recipient_open_count, {human}estimated_total_open_count, {human}transaction_amount
+                ) < 0
+                or {human}recipient_click_count > {human}recipient_open_count
+                or greatest({human}recipient_click_count, {human}person_click_count) > {human}total_click_count
+                or {human}transaction_count > {human}visited_page_count >>
+            """,
+        ),
+        never(
+            "people_are_part_of_everybody",
+            "People's figures are no greater than everybody's (design 5).",
+            """
+            select delivery_id
+            from {batch}
+            where
+                human_recipient_open_count > recipient_open_count
+                or human_total_open_count > total_open_count
+                or human_recipient_click_count > recipient_click_count
+                or human_person_click_count > person_click_count
+                or human_total_click_count > total_click_count
+                or human_opt_out_click_count > opt_out_click_count
+                or human_mirror_page_click_count > mirror_page_click_count
+                or human_visited_page_count > visited_page_count
+                or human_transaction_count > transaction_count
+                or human_transaction_amount > transaction_amount
+                or human_article_count > article_count
             """,
         ),
         never(
@@ -72,10 +116,10 @@ SUITE = ExpectationSuite(
             select rows.delivery_id, rows.total_open_count, buckets.event_count
             from {batch} as rows
             left join (
-                select delivery_id, sum(event_count) as event_count
+                select delivery_id, sum(event_count) as event_count, sum(human_event_count) as human_event_count
                 from changed.tracking_buckets where url_id = 1 group by delivery_id
             ) as buckets on rows.delivery_id = buckets.delivery_id
-            where rows.total_open_count <> coalesce(buckets.event_count, 0)
+            where <<or rows.{human}total_open_count <> coalesce(buckets.{human}event_count, 0) >>
             """,
         ),
         never(
@@ -87,17 +131,17 @@ SUITE = ExpectationSuite(
             left join (
                 select
                     delivery_id,
-                    sum(click_count) filter (where url_type = 1) as click_count,
-                    sum(click_count) filter (where url_type = 3) as opt_out_count,
-                    sum(click_count) filter (where url_type = 6) as mirror_page_count,
-                    sum(click_count) filter (where url_type in (4, 5)) as page_count
+                    <<, sum({human}click_count) filter (where url_type = 1) as {human}click_count,
+                    sum({human}click_count) filter (where url_type = 3) as {human}opt_out_count,
+                    sum({human}click_count) filter (where url_type = 6) as {human}mirror_page_count,
+                    sum({human}click_count) filter (where url_type in (4, 5)) as {human}page_count >>
                 from changed.url_clicks group by delivery_id
             ) as links on rows.delivery_id = links.delivery_id
             where
-                rows.total_click_count <> coalesce(links.click_count, 0)
-                or rows.opt_out_click_count <> coalesce(links.opt_out_count, 0)
-                or rows.mirror_page_click_count <> coalesce(links.mirror_page_count, 0)
-                or rows.visited_page_count <> coalesce(links.page_count, 0)
+                <<or rows.{human}total_click_count <> coalesce(links.{human}click_count, 0)
+                or rows.{human}opt_out_click_count <> coalesce(links.{human}opt_out_count, 0)
+                or rows.{human}mirror_page_click_count <> coalesce(links.{human}mirror_page_count, 0)
+                or rows.{human}visited_page_count <> coalesce(links.{human}page_count, 0) >>
             """,
         ),
         never(
@@ -110,13 +154,15 @@ SUITE = ExpectationSuite(
             left join (
                 select
                     delivery_id,
-                    sum(change) filter (where event_count > 0) as recipient_open_count,
-                    sum(change) filter (where has_clicked) as recipient_click_count
+                    <<, sum(change) filter (where {human}event_count > 0) as {human}recipient_open_count,
+                    sum(change) filter (where {human}has_clicked) as {human}recipient_click_count >>
                 from changes.message_engagement group by delivery_id
             ) as messages using (delivery_id)
             where
-                counts.recipient_open_count - coalesce(before.recipient_open_count, 0) <> coalesce(messages.recipient_open_count, 0)
-                or counts.recipient_click_count - coalesce(before.recipient_click_count, 0) <> coalesce(messages.recipient_click_count, 0)
+                <<or counts.{human}recipient_open_count - coalesce(before.{human}recipient_open_count, 0)
+                <> coalesce(messages.{human}recipient_open_count, 0)
+                or counts.{human}recipient_click_count - coalesce(before.{human}recipient_click_count, 0)
+                <> coalesce(messages.{human}recipient_click_count, 0) >>
             """,
         ),
         never(
@@ -125,38 +171,43 @@ SUITE = ExpectationSuite(
             """
             select delivery_id, person_id, persons.click_count as more_clicks, events.click_count as more_stream_clicks
             from (
-                select delivery_id, person_id, sum(change * click_count) as click_count
+                select delivery_id, person_id, <<, sum(change * {human}click_count) as {human}click_count >>
                 from changes.int_persons__clicks group by delivery_id, person_id
             ) as persons
             full join (
-                select delivery_id, person_id, sum(change) as click_count
+                select delivery_id, person_id, <<, sum(change) filter (where {human}is_counted) as {human}click_count >>
                 from changes.int_tracking_events__judged
-                where is_counted and event_type = 'click' and person_id is not null
+                where event_type = 'click' and person_id is not null
                 group by delivery_id, person_id
             ) as events using (delivery_id, person_id)
-            where coalesce(persons.click_count, 0) <> coalesce(events.click_count, 0)
+            where <<or coalesce(persons.{human}click_count, 0) <> coalesce(events.{human}click_count, 0) >>
             union all
             select delivery_id, null, counts.person_click_count, persons.person_count
             from changed.int_deliveries__counts as counts
             left join live.int_deliveries__counts as before using (delivery_id)
             left join (
-                select delivery_id, sum(is_there::integer - was_there::integer) as person_count
+                select delivery_id, <<, sum({human}is_there::integer - {human}was_there::integer) as {human}person_count >>
                 from (
                     select
                         delivery_id,
-                        exists (
+                        <<, exists (
                             select from intermediate.int_persons__clicks as rows
-                            where rows.delivery_id = persons.delivery_id and rows.person_id = persons.person_id
-                        ) as is_there,
+                            where
+                                rows.delivery_id = persons.delivery_id and rows.person_id = persons.person_id
+                                and rows.{human}click_count > 0
+                        ) as {human}is_there,
                         exists (
                             select from live.int_persons__clicks as rows
-                            where rows.delivery_id = persons.delivery_id and rows.person_id = persons.person_id
-                        ) as was_there
+                            where
+                                rows.delivery_id = persons.delivery_id and rows.person_id = persons.person_id
+                                and rows.{human}click_count > 0
+                        ) as {human}was_there >>
                     from (select distinct delivery_id, person_id from changes.int_persons__clicks) as persons
                 ) as persons
                 group by delivery_id
             ) as persons using (delivery_id)
-            where counts.person_click_count - coalesce(before.person_click_count, 0) <> coalesce(persons.person_count, 0)
+            where <<or counts.{human}person_click_count - coalesce(before.{human}person_click_count, 0)
+                <> coalesce(persons.{human}person_count, 0) >>
             """,
         ),
         never(
@@ -169,26 +220,26 @@ SUITE = ExpectationSuite(
             left join (
                 select
                     delivery_id,
-                    sum(change) filter (where event_type = 'open') as open_count,
-                    sum(change) filter (where event_type = 'click') as click_count,
-                    sum(change) filter (where event_type = 'opt_out') as opt_out_count,
-                    sum(change) filter (where event_type = 'mirror_page') as mirror_page_count,
-                    sum(change) filter (where event_type in ('web', 'transaction')) as page_count,
-                    sum(change) filter (where event_type = 'transaction') as transaction_count,
-                    sum(change * logged_amount) filter (where event_type = 'transaction') as amount,
-                    sum(change * logged_article) filter (where event_type = 'transaction') as article_count
+                    <<, sum(change) filter (where {human}is_counted and event_type = 'open') as {human}open_count,
+                    sum(change) filter (where {human}is_counted and event_type = 'click') as {human}click_count,
+                    sum(change) filter (where {human}is_counted and event_type = 'opt_out') as {human}opt_out_count,
+                    sum(change) filter (where {human}is_counted and event_type = 'mirror_page') as {human}mirror_page_count,
+                    sum(change) filter (where {human}is_counted and event_type in ('web', 'transaction')) as {human}page_count,
+                    sum(change) filter (where {human}is_counted and event_type = 'transaction') as {human}transaction_count,
+                    sum(change * logged_amount) filter (where {human}is_counted and event_type = 'transaction') as {human}amount,
+                    sum(change * logged_article) filter (where {human}is_counted and event_type = 'transaction') as {human}article_count >>
                 from changes.int_tracking_events__judged
-                where is_counted group by delivery_id
+                group by delivery_id
             ) as events using (delivery_id)
             where
-                counts.total_open_count - coalesce(before.total_open_count, 0) <> coalesce(events.open_count, 0)
-                or counts.total_click_count - coalesce(before.total_click_count, 0) <> coalesce(events.click_count, 0)
-                or counts.opt_out_click_count - coalesce(before.opt_out_click_count, 0) <> coalesce(events.opt_out_count, 0)
-                or counts.mirror_page_click_count - coalesce(before.mirror_page_click_count, 0) <> coalesce(events.mirror_page_count, 0)
-                or counts.visited_page_count - coalesce(before.visited_page_count, 0) <> coalesce(events.page_count, 0)
-                or counts.transaction_count - coalesce(before.transaction_count, 0) <> coalesce(events.transaction_count, 0)
-                or counts.transaction_amount - coalesce(before.transaction_amount, 0) <> coalesce(events.amount, 0)
-                or counts.article_count - coalesce(before.article_count, 0) <> coalesce(events.article_count, 0)
+                <<or counts.{human}total_open_count - coalesce(before.{human}total_open_count, 0) <> coalesce(events.{human}open_count, 0)
+                or counts.{human}total_click_count - coalesce(before.{human}total_click_count, 0) <> coalesce(events.{human}click_count, 0)
+                or counts.{human}opt_out_click_count - coalesce(before.{human}opt_out_click_count, 0) <> coalesce(events.{human}opt_out_count, 0)
+                or counts.{human}mirror_page_click_count - coalesce(before.{human}mirror_page_click_count, 0) <> coalesce(events.{human}mirror_page_count, 0)
+                or counts.{human}visited_page_count - coalesce(before.{human}visited_page_count, 0) <> coalesce(events.{human}page_count, 0)
+                or counts.{human}transaction_count - coalesce(before.{human}transaction_count, 0) <> coalesce(events.{human}transaction_count, 0)
+                or counts.{human}transaction_amount - coalesce(before.{human}transaction_amount, 0) <> coalesce(events.{human}amount, 0)
+                or counts.{human}article_count - coalesce(before.{human}article_count, 0) <> coalesce(events.{human}article_count, 0) >>
             """,
         ),
         never(
@@ -199,19 +250,23 @@ SUITE = ExpectationSuite(
             from {batch} as rows
             left join changed.int_deliveries__counts as counts on rows.delivery_id = counts.delivery_id
             where
-                (
-                    rows.recipient_open_count, rows.total_open_count, rows.recipient_click_count, rows.person_click_count,
-                    rows.total_click_count, rows.opt_out_click_count, rows.mirror_page_click_count, rows.visited_page_count,
-                    rows.transaction_count, rows.transaction_amount, rows.article_count, rows.complaint_count
+                rows.complaint_count is distinct from coalesce(counts.complaint_count, 0)
+                or <<or (
+                    rows.{human}recipient_open_count, rows.{human}total_open_count,
+                    rows.{human}recipient_click_count, rows.{human}person_click_count,
+                    rows.{human}total_click_count, rows.{human}opt_out_click_count,
+                    rows.{human}mirror_page_click_count, rows.{human}visited_page_count,
+                    rows.{human}transaction_count, rows.{human}transaction_amount, rows.{human}article_count
                 ) is distinct from (
-                    coalesce(counts.recipient_open_count, 0), coalesce(counts.total_open_count, 0),
-                    coalesce(counts.recipient_click_count, 0), coalesce(counts.person_click_count, 0),
-                    coalesce(counts.total_click_count, 0), coalesce(counts.opt_out_click_count, 0),
-                    coalesce(counts.mirror_page_click_count, 0), coalesce(counts.visited_page_count, 0),
-                    coalesce(counts.transaction_count, 0), coalesce(counts.transaction_amount, 0),
-                    coalesce(counts.article_count, 0), coalesce(counts.complaint_count, 0)
+                    coalesce(counts.{human}recipient_open_count, 0), coalesce(counts.{human}total_open_count, 0),
+                    coalesce(counts.{human}recipient_click_count, 0),
+                    coalesce(counts.{human}person_click_count, 0), coalesce(counts.{human}total_click_count, 0),
+                    coalesce(counts.{human}opt_out_click_count, 0),
+                    coalesce(counts.{human}mirror_page_click_count, 0),
+                    coalesce(counts.{human}visited_page_count, 0), coalesce(counts.{human}transaction_count, 0),
+                    coalesce(counts.{human}transaction_amount, 0), coalesce(counts.{human}article_count, 0)
                 )
-                or rows.forward_count <> rows.person_click_count - rows.recipient_click_count
+                or rows.{human}forward_count <> rows.{human}person_click_count - rows.{human}recipient_click_count >>
             """,
         ),
         never(
@@ -223,10 +278,10 @@ SUITE = ExpectationSuite(
             inner join changed.deliveries as deliveries on rows.delivery_id = deliveries.delivery_id
             cross join lateral (
                 values
-                (raw_reactivity_rate, recipient_click_count, recipient_open_count),
-                (reactivity_rate, recipient_click_count, estimated_recipient_open_count),
-                (distinct_click_rate, person_click_count, deliveries.success_count),
-                (cumulated_click_rate, total_click_count, deliveries.success_count)
+                <<, ({human}raw_reactivity_rate, {human}recipient_click_count, {human}recipient_open_count),
+                ({human}reactivity_rate, {human}recipient_click_count, {human}estimated_recipient_open_count),
+                ({human}distinct_click_rate, {human}person_click_count, deliveries.success_count),
+                ({human}cumulated_click_rate, {human}total_click_count, deliveries.success_count) >>
             ) as rates (rate, part, base)
             where abs(rate * base - case when base = 0 then 0 else part end) > 0.000001 or (base = 0 and rate <> 0)
             """,
@@ -239,11 +294,14 @@ SUITE = ExpectationSuite(
             from {batch} as rows
             inner join audit.deliveries on rows.delivery_id = deliveries.delivery_id
             where
-                least(platform_reactivity_rate, platform_distinct_click_rate, platform_cumulated_click_rate) < 0
+                <<or least({human}platform_reactivity_rate, {human}platform_distinct_click_rate, {human}platform_cumulated_click_rate)
+                < 0
                 or (
                     deliveries.contact_at is null
-                    and greatest(platform_reactivity_rate, platform_distinct_click_rate, platform_cumulated_click_rate) > 0
-                )
+                    and greatest(
+                        {human}platform_reactivity_rate, {human}platform_distinct_click_rate, {human}platform_cumulated_click_rate
+                    ) > 0
+                ) >>
             """,
             whole=True,
         ),

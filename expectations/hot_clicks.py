@@ -7,7 +7,17 @@ from message_tracking.validation.rules import grain, never, structure
 SUITE = ExpectationSuite(
     name="hot_clicks",
     expectations=[
-        structure("delivery_id", "url_id", "occurrence", "content_part", "click_count", "click_share", "is_drawn"),
+        structure(
+            "delivery_id",
+            "url_id",
+            "occurrence",
+            "content_part",
+            "click_count",
+            "click_share",
+            "is_drawn",
+            "human_click_count",
+            "human_click_share",
+        ),
         grain("delivery_id", "url_id"),
         never(
             "clicks_are_in_the_link_table",
@@ -15,12 +25,13 @@ SUITE = ExpectationSuite(
             """
             select delivery_id, url_id
             from (
-                select delivery_id, url_id, click_count, click_share
+                select delivery_id, url_id, click_count, click_share, human_click_count, human_click_share
                 from changed.url_clicks
                 where url_type in (1, 3, 6) or offer_id <> 0
             ) as links
             full join {batch} as rows using (delivery_id, url_id)
-            where (links.click_count, links.click_share) is distinct from (rows.click_count, rows.click_share)
+            where <<or (links.{human}click_count, links.{human}click_share)
+                is distinct from (rows.{human}click_count, rows.{human}click_share) >>
             """,
         ),
         never(

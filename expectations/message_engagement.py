@@ -25,6 +25,16 @@ SUITE = ExpectationSuite(
             "has_opted_out",
             "event_count",
             "domain",
+            "human_open_count",
+            "human_click_count",
+            "human_event_count",
+            "human_has_opened",
+            "human_has_clicked",
+            "human_has_opted_out",
+            "human_first_opened_at",
+            "human_last_opened_at",
+            "human_first_clicked_at",
+            "human_last_clicked_at",
         ),
         grain("delivery_id", "message_id"),
         never(
@@ -77,20 +87,20 @@ SUITE = ExpectationSuite(
                 select
                     delivery_id,
                     message_id,
-                    count(*) as event_count,
-                    count(*) filter (where event_type = 'open') as open_count,
-                    count(*) filter (where event_type = 'click') as click_count,
-                    count(*) filter (where event_type = 'opt_out') > 0 as has_opted_out
+                    <<, count(*) filter (where {human}is_counted) as {human}event_count,
+                    count(*) filter (where {human}is_counted and event_type = 'open') as {human}open_count,
+                    count(*) filter (where {human}is_counted and event_type = 'click') as {human}click_count,
+                    count(*) filter (where {human}is_counted and event_type = 'opt_out') > 0 as {human}has_opted_out >>
                 from changed.tracking_events
-                where is_counted and message_id <> 0 and is_known_delivery
+                where message_id <> 0 and is_known_delivery
                 group by delivery_id, message_id
             ) as events using (delivery_id, message_id)
             where
-                (rows.event_count, rows.open_count, rows.click_count, rows.has_opted_out) is distinct from
-                (
-                    coalesce(events.event_count, 0), coalesce(events.open_count, 0), coalesce(events.click_count, 0),
-                    coalesce(events.has_opted_out, false)
-                )
+                <<or (rows.{human}event_count, rows.{human}open_count, rows.{human}click_count, rows.{human}has_opted_out)
+                is distinct from (
+                    coalesce(events.{human}event_count, 0), coalesce(events.{human}open_count, 0),
+                    coalesce(events.{human}click_count, 0), coalesce(events.{human}has_opted_out, false)
+                ) >>
             """,
         ),
         never(
@@ -100,15 +110,15 @@ SUITE = ExpectationSuite(
             select delivery_id, message_id
             from {batch}
             where
-                least(open_count, click_count) < 0
-                or has_opened <> (open_count > 0)
-                or has_opened <> (first_opened_at is not null)
-                or has_opened <> (last_opened_at is not null)
-                or has_clicked <> (click_count > 0)
-                or has_clicked <> (first_clicked_at is not null)
-                or has_clicked <> (last_clicked_at is not null)
-                or first_opened_at > last_opened_at
-                or first_clicked_at > last_clicked_at
+                <<or least({human}open_count, {human}click_count) < 0
+                or {human}has_opened <> ({human}open_count > 0)
+                or {human}has_opened <> ({human}first_opened_at is not null)
+                or {human}has_opened <> ({human}last_opened_at is not null)
+                or {human}has_clicked <> ({human}click_count > 0)
+                or {human}has_clicked <> ({human}first_clicked_at is not null)
+                or {human}has_clicked <> ({human}last_clicked_at is not null)
+                or {human}first_opened_at > {human}last_opened_at
+                or {human}first_clicked_at > {human}last_clicked_at >>
             """,
         ),
         never(

@@ -24,6 +24,11 @@ SUITE = ExpectationSuite(
             "device",
             "seconds_since_sent",
             "is_counted",
+            "human_is_counted",
+            "actor_class",
+            "actor_reason",
+            "actor_rules_version",
+            "is_automatic",
         ),
         grain("event_id"),
         never(
@@ -97,6 +102,19 @@ SUITE = ExpectationSuite(
                 counts.event_count - coalesce(before.event_count, 0) <> coalesce(events.event_count, 0)
                 or counts.event_count - counts.duplicate_open_count
                 - coalesce(before.event_count - before.duplicate_open_count, 0) <> coalesce(judged.kept_count, 0)
+            """,
+        ),
+        never(
+            "people_s_figures_are_of_people",
+            "No automatic event is in people's figures, and of a message they never count more opens than everybody's (design 5).",
+            """
+            select event_id, delivery_id, message_id from {batch} where is_automatic and human_is_counted
+            union all
+            select min(event_id), delivery_id, message_id
+            from {batch}
+            where event_type = 'open'
+            group by delivery_id, message_id
+            having count(*) filter (where human_is_counted) > count(*) filter (where is_counted)
             """,
         ),
         never(

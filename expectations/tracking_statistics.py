@@ -7,7 +7,7 @@ from message_tracking.validation.rules import grain, never, structure
 SUITE = ExpectationSuite(
     name="tracking_statistics",
     expectations=[
-        structure("delivery_id", "series", "percent", "seconds_to_percent"),
+        structure("delivery_id", "series", "percent", "seconds_to_percent", "human_seconds_to_percent"),
         grain("delivery_id", "series", "percent"),
         never(
             "every_delivery_has_27_rows",
@@ -36,7 +36,8 @@ SUITE = ExpectationSuite(
                     series,
                     percent,
                     seconds_to_percent,
-                    lag(seconds_to_percent) over percents as earlier_seconds,
+                    human_seconds_to_percent,
+                    <<, lag({human}seconds_to_percent) over percents as {human}earlier_seconds >>,
                     row_number() over percents as place
                 from {batch}
                 window percents as (partition by delivery_id, series order by percent)
@@ -44,9 +45,8 @@ SUITE = ExpectationSuite(
             where
                 place > 1
                 and (
-                    seconds_to_percent < earlier_seconds
-                    or (seconds_to_percent is null) <> (earlier_seconds is null)
-                )
+                    <<or {human}seconds_to_percent < {human}earlier_seconds
+                or ({human}seconds_to_percent is null) <> ({human}earlier_seconds is null) >>)
             """,
         ),
         never(
@@ -59,14 +59,15 @@ SUITE = ExpectationSuite(
             inner join changed.deliveries as deliveries on rows.delivery_id = deliveries.delivery_id
             where
                 rows.percent = 90
-                and (rows.seconds_to_percent is not null) <> (
+                and (
+                    <<or (rows.{human}seconds_to_percent is not null) <> (
                     deliveries.contact_at is not null
                     and case rows.series
-                        when 'opens' then indicators.total_open_count
-                        when 'clicks' then indicators.total_click_count
-                        else indicators.transaction_count
+                        when 'opens' then indicators.{human}total_open_count
+                        when 'clicks' then indicators.{human}total_click_count
+                        else indicators.{human}transaction_count
                     end > 0
-                )
+                ) >>)
             """,
         ),
     ],

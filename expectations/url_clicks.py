@@ -7,7 +7,19 @@ from message_tracking.validation.rules import grain, never, ranks_run_from_one, 
 SUITE = ExpectationSuite(
     name="url_clicks",
     expectations=[
-        structure("delivery_id", "url_id", "label", "category", "source_url", "click_count", "click_share", "rank"),
+        structure(
+            "delivery_id",
+            "url_id",
+            "label",
+            "category",
+            "source_url",
+            "click_count",
+            "click_share",
+            "rank",
+            "human_click_count",
+            "human_click_share",
+            "human_rank",
+        ),
         grain("delivery_id", "url_id"),
         never(
             "clicks_are_in_the_buckets",
@@ -16,10 +28,10 @@ SUITE = ExpectationSuite(
             select urls.delivery_id, urls.url_id, urls.click_count, buckets.event_count
             from {batch} as urls
             left join (
-                select delivery_id, url_id, sum(event_count) as event_count
+                select delivery_id, url_id, sum(event_count) as event_count, sum(human_event_count) as human_event_count
                 from changed.tracking_buckets group by delivery_id, url_id
             ) as buckets on urls.delivery_id = buckets.delivery_id and urls.url_id = buckets.url_id
-            where urls.click_count <> coalesce(buckets.event_count, 0)
+            where <<or urls.{human}click_count <> coalesce(buckets.{human}event_count, 0) >>
             """,
         ),
         never(

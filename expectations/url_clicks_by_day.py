@@ -7,7 +7,7 @@ from message_tracking.validation.rules import grain, never, structure
 SUITE = ExpectationSuite(
     name="url_clicks_by_day",
     expectations=[
-        structure("delivery_id", "url_id", "click_date", "click_count"),
+        structure("delivery_id", "url_id", "click_date", "click_count", "human_click_count"),
         grain("delivery_id", "url_id", "click_date"),
         never(
             "click_count_is_positive",
@@ -21,9 +21,10 @@ SUITE = ExpectationSuite(
             select delivery_id, url_id, urls.click_count, days.click_count as day_click_count
             from changed.url_clicks as urls
             full join (
-                select delivery_id, url_id, sum(click_count) as click_count from {batch} group by delivery_id, url_id
+                select delivery_id, url_id, sum(click_count) as click_count, sum(human_click_count) as human_click_count
+                from {batch} group by delivery_id, url_id
             ) as days using (delivery_id, url_id)
-            where coalesce(urls.click_count, -1) <> coalesce(days.click_count, 0)
+            where <<or coalesce(urls.{human}click_count, -1) <> coalesce(days.{human}click_count, 0) >>
             """,
         ),
     ],

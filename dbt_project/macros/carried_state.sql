@@ -76,31 +76,41 @@
 
 {#
   Like `changes_of`, of the distinct values of some columns that begin the model's key: with `change` 1 where rows of the
-  candidate have them, and with -1 where rows of the live publication had them.
+  candidate have them, and with -1 where rows of the live publication had them. `flags` are conditions by name, true where
+  they are of any of these rows.
 #}
-{% macro changes_of_distinct(model_name, columns, is_full) -%}
+{% macro changes_of_distinct(model_name, columns, flags, is_full) -%}
     {%- set columns = columns | join(', ') -%}
     {%- set rows = ref(model_name) -%}
-    {%- if is_full -%}
-    select distinct
-        1 as change,
+    {%- set values -%}
         {{ columns }}
+        {%- for name, condition in flags.items() %},
+        bool_or({{ condition }}) as {{ name }}
+        {%- endfor %}
+    {%- endset -%}
+    {%- if is_full -%}
+    select
+        1 as change,
+        {{ values }}
     from {{ rows }}
+    group by {{ columns }}
     {%- else -%}
     {%- set is_changed -%}
         ({{ columns }}) in (select {{ columns }} from ({{ changes_of(model_name, is_full) }}) as changed_rows)
     {%- endset -%}
-    select distinct
+    select
         1 as change,
-        {{ columns }}
+        {{ values }}
     from {{ rows }}
     where {{ is_changed }}
+    group by {{ columns }}
     union all
-    select distinct
+    select
         -1 as change,
-        {{ columns }}
+        {{ values }}
     from {{ live_rows(model_name) }} as live_rows
     where {{ is_changed }}
+    group by {{ columns }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -27,6 +27,11 @@
     where superseded_by_load_id = any({{ later_loads() }}) and {{ is_in_window('load_id') }}
 {%- endmacro %}
 
+{# A variable that counts seconds, as an interval. #}
+{% macro seconds(variable) -%}
+    interval '{{ var(variable) }} seconds'
+{%- endmacro %}
+
 {% macro is_touched(key, relation='int_deliveries__touched') -%}
     {%- if target.name == 'dev' -%}
     true
@@ -50,7 +55,7 @@
 
 {#
   True for what the candidate takes in. The first number stands in the text: of loads that the planner sees late it believes
-  that they hold many rows.
+  that they hold many rows. They are looked up by hash: a list of thousands of files would be gone through for each row.
 #}
 {% macro is_new(load_id, is_full) -%}
     {%- set new_loads = ref('stg_operations__new_loads') -%}
@@ -58,6 +63,6 @@
     true
     {%- else -%}
     {%- set first = run_query('select coalesce(min(load_id), 0) from ' ~ new_loads).columns[0][0] -%}
-    ({{ load_id }} >= {{ first }} and {{ load_id }} = any(array(select new_loads.load_id from {{ new_loads }} as new_loads)))
+    ({{ load_id }} >= {{ first }} and {{ load_id }} in (select new_loads.load_id from {{ new_loads }} as new_loads))
     {%- endif -%}
 {%- endmacro %}

@@ -59,8 +59,14 @@ def recompute_everything(
     """Compute every figure anew, say what differs from the live publication, and publish unless it is a `dry_run`.
 
     A dry run takes in what the live publication has taken in, nothing newer, and so must come to the same figures.
-    Returns how many rows (came, went) by relation, of those that differ. Raises as `publish_what_is_new` does.
+    Otherwise User-Agents are looked up in the list of crawlers that is installed now. Returns how many rows (came,
+    went) by relation, of those that differ. Raises as `publish_what_is_new` does.
     """
+    if not dry_run:
+        from message_tracking.loading.user_agents import refresh_crawlers  # noqa: PLC0415  (polars is heavy)
+
+        if count := refresh_crawlers(warehouse):
+            report(f"{count} User-Agents are judged otherwise by the list of crawlers that is installed now.")
     with _candidate(warehouse, settings, full=True, only_published=dry_run) as candidate:
         if candidate is None:
             report(f"Nothing was {'published' if dry_run else 'loaded'} yet: nothing to compute.")

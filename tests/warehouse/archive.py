@@ -65,7 +65,7 @@ def log_lines(events: Iterable[Event], counter: int = 1, start: datetime = CONTA
     return [
         f"50x{counter + place:016X}\t{start + timedelta(minutes=2 * place):%Y-%m-%dT%H:%M:%S}"
         f"\t{message_id:x}\t{delivery_id:x}\t{url_id:x}\t0\t\th"
-        f"\t{'amount=19.90&article=2' if url_id == 1005 else ''}\tMozilla/5.0\t203.0.113.10"
+        f"\t{'amount=19.90&article=2' if url_id == 1005 else ''}\tMozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\t203.0.113.10"
         for place, (message_id, delivery_id, url_id) in enumerate(events)
     ]
 

@@ -170,7 +170,7 @@ def ranked(relation: str) -> dict[Check, StoredPoison]:
     last = RANKED[relation]
     return {
         (relation, f"grain_delivery_id_{last.split()[0]}"): StoredPoison(
-            insert_changed(relation, last, rank="rank + 1")
+            insert_changed(relation, last, rank="rank + 1", human_rank="human_rank + 1")
         ),
         (relation, "shares_add_up"): StoredPoison(
             f"update mart_store.{relation} set click_share = click_share + 0.1 where {last}"
@@ -200,7 +200,9 @@ def visitor_poisons(relation: str) -> dict[Check, StoredPoison]:
     }
 
 
-NEW_PERSON = "insert into mart_store.int_persons__clicks values (1, 2147483647, 1000, gen_random_uuid(), 'Others', 1)"
+NEW_PERSON = (
+    "insert into mart_store.int_persons__clicks values (1, 2147483647, 1000, gen_random_uuid(), 'Others', 1, 1)"
+)
 
 STORED: dict[Check, StoredPoison] = {
     **visitor_poisons("browser_statistics"),
@@ -259,6 +261,13 @@ STORED: dict[Check, StoredPoison] = {
     ),
     ("delivery_indicators", "counts_are_possible"): StoredPoison(
         "update mart_store.delivery_indicators set estimated_total_open_count = -1"
+    ),
+    ("delivery_indicators", "people_are_part_of_everybody"): StoredPoison(
+        """
+        update mart_store.delivery_indicators set human_article_count = article_count + 1;
+        update mart_store.int_deliveries__counts set human_article_count = article_count + 1
+        """,
+        also=frozenset({"counts_are_those_of_the_click_stream"}),
     ),
     ("delivery_indicators", "opens_are_in_the_buckets"): StoredPoison(
         "update mart_store.tracking_buckets set event_count = event_count + 1 where url_id = 1"
@@ -445,13 +454,15 @@ STORED: dict[Check, StoredPoison] = {
     ("tracking_buckets", "grain_delivery_id_url_id_bucket_at"): StoredPoison(
         """
         with halved as (
-            update mart_store.tracking_buckets set event_count = 1 where event_count = 2 returning *
+            update mart_store.tracking_buckets set event_count = 1, human_event_count = 1 where event_count = 2 returning *
         )
         insert into mart_store.tracking_buckets select * from halved
         """
     ),
     ("tracking_buckets", "event_count_is_positive"): StoredPoison(
-        insert_changed("tracking_buckets", "true", bucket_at="bucket_at + interval '1 day'", event_count="0")
+        insert_changed(
+            "tracking_buckets", "true", bucket_at="bucket_at + interval '1 day'", event_count="0", human_event_count="0"
+        )
     ),
     ("tracking_buckets", "bucket_is_aligned"): StoredPoison(
         "update mart_store.tracking_buckets set bucket_at = bucket_at + interval '1 second'"
@@ -475,6 +486,9 @@ STORED: dict[Check, StoredPoison] = {
         insert_changed(
             "int_tracking_events__judged", "event_type = 'transaction'", counter="counter + 1000", is_counted="false"
         )
+    ),
+    ("tracking_events", "people_s_figures_are_of_people"): StoredPoison(
+        "update mart_store.int_tracking_events__judged set actor_class = 's' where event_type = 'transaction'"
     ),
     ("tracking_events", "delivery_is_complete"): StoredPoison(
         "update mart_store.int_deliveries__counts set duplicate_open_count = duplicate_open_count + 1"
@@ -548,11 +562,16 @@ STORED: dict[Check, StoredPoison] = {
     ),
     # A day of many clicks becomes two rows.
     ("url_clicks_by_day", "grain_delivery_id_url_id_click_date"): StoredPoison(
-        insert_changed("url_clicks_by_day", "url_id = 1001", click_count="1")
-        + "; update mart_store.url_clicks_by_day set click_count = click_count - 1 where url_id = 1001 and click_count > 1"
+        insert_changed("url_clicks_by_day", "url_id = 1001", click_count="1", human_click_count="1")
+        + """
+        ; update mart_store.url_clicks_by_day set click_count = click_count - 1, human_click_count = human_click_count - 1
+        where url_id = 1001 and click_count > 1
+        """
     ),
     ("url_clicks_by_day", "click_count_is_positive"): StoredPoison(
-        insert_changed("url_clicks_by_day", "url_id = 1001", click_date="click_date + 1", click_count="0")
+        insert_changed(
+            "url_clicks_by_day", "url_id = 1001", click_date="click_date + 1", click_count="0", human_click_count="0"
+        )
     ),
     ("url_clicks_by_day", "days_add_up_to_the_link"): StoredPoison(
         "update mart_store.url_clicks_by_day set click_count = click_count + 1"
@@ -563,6 +582,84 @@ STORED: dict[Check, StoredPoison] = {
         "update mart_store.url_clicks set click_count = click_count + 1"
     ),
 }
+
+PEOPLE: dict[Check, StoredPoison] = {
+    ("delivery_indicators", "counts_are_possible"): StoredPoison(
+        "update mart_store.delivery_indicators set human_estimated_total_open_count = -1"
+    ),
+    ("delivery_indicators", "opens_are_in_the_buckets"): StoredPoison(
+        "update mart_store.tracking_buckets set human_event_count = human_event_count + 1 where url_id = 1"
+    ),
+    ("delivery_indicators", "clicks_are_in_the_link_table"): StoredPoison(
+        "update mart_store.url_clicks set human_click_count = human_click_count + 1"
+    ),
+    ("delivery_indicators", "recipients_are_in_the_engagement"): StoredPoison(
+        "update mart_store.message_engagement set human_has_clicked = not has_clicked where message_id = 109"
+    ),
+    ("delivery_indicators", "persons_are_in_the_click_stream"): StoredPoison(
+        "insert into mart_store.int_persons__clicks values (1, 2147483647, 1000, gen_random_uuid(), 'Others', 0, 1)"
+    ),
+    ("delivery_indicators", "counts_are_those_of_the_click_stream"): StoredPoison(
+        "update mart_store.int_deliveries__counts set human_visited_page_count = human_visited_page_count + 1",
+        also=frozenset({"figures_are_those_of_the_counts"}),
+    ),
+    ("delivery_indicators", "figures_are_those_of_the_counts"): StoredPoison(
+        "update mart_store.delivery_indicators set human_forward_count = human_forward_count + 1"
+    ),
+    ("delivery_indicators", "rates_are_part_over_base"): StoredPoison(
+        "update mart_store.delivery_indicators set human_cumulated_click_rate = human_cumulated_click_rate + 1"
+    ),
+    ("delivery_indicators", "platform_averages_are_possible"): StoredPoison(
+        "update mart_store.delivery_indicators set human_platform_reactivity_rate = -0.1"
+    ),
+    ("hot_clicks", "clicks_are_in_the_link_table"): StoredPoison(
+        "update mart_store.hot_clicks set human_click_count = human_click_count + 1 where url_id = 1001"
+    ),
+    ("message_engagement", "reactions_are_in_the_click_stream"): StoredPoison(
+        "update mart_store.message_engagement set human_event_count = human_event_count + 1 where message_id = 100"
+    ),
+    ("message_engagement", "flags_and_times_agree"): StoredPoison(
+        "update mart_store.message_engagement set human_last_opened_at = null where message_id = 100"
+    ),
+    ("tracking_buckets", "event_count_is_positive"): StoredPoison(
+        "update mart_store.tracking_buckets set human_event_count = -1",
+        also=frozenset({"adds_up_to_the_click_stream"}),
+    ),
+    ("tracking_buckets", "adds_up_to_the_click_stream"): StoredPoison(
+        "update mart_store.tracking_buckets set human_event_count = human_event_count + 1"
+    ),
+    ("tracking_statistics", "later_percents_take_longer"): StoredPoison(
+        "update mart_store.tracking_statistics set human_seconds_to_percent = -300 where percent = 50 and series = 'opens'"
+    ),
+    ("tracking_statistics", "series_are_in_the_indicators"): StoredPoison(
+        "update mart_store.delivery_indicators set human_transaction_count = 1 - human_transaction_count"
+    ),
+    ("url_clicks", "clicks_are_in_the_buckets"): StoredPoison(
+        "update mart_store.tracking_buckets set human_event_count = human_event_count + 1 where url_id = 1001"
+    ),
+    ("url_clicks_by_day", "days_add_up_to_the_link"): StoredPoison(
+        "update mart_store.url_clicks_by_day set human_click_count = human_click_count + 1"
+    ),
+    **{
+        (relation, "adds_up_the_links"): StoredPoison(
+            "update mart_store.url_clicks set human_click_count = human_click_count + 1"
+        )
+        for relation in ("url_label_clicks", "url_category_clicks")
+    },
+    **{
+        (relation, "shares_add_up"): StoredPoison(
+            f"update mart_store.{relation} set human_click_share = human_click_share + 0.1 where {last}"
+        )
+        for relation, last in RANKED.items()
+    },
+    **{
+        (relation, "ranks_run_from_one"): StoredPoison(
+            f"update mart_store.{relation} set human_rank = human_rank + 1 where {last}"
+        )
+        for relation, last in RANKED.items()
+    },
+}
+"""What turns the same checks red where they look at people's figures."""
 
 # One run of dbt finds them all.
 DBT_TESTS: dict[Check, str] = {

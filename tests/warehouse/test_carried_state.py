@@ -15,7 +15,7 @@ CONTACT = datetime(2026, 1, 5, 8, tzinfo=UTC)
 ADA, BOB = "730edcc9-1f2c-4c75-ba3a-889bc666c6c7", "fe37a503-77e8-4394-bf88-51ee39edc13b"
 
 AGENTS = [
-    "Mozilla/5.0",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/132.0.0.0 Safari/537.36",
 ]
@@ -43,6 +43,25 @@ def publish(pipeline, landing):
         return publication.publication_id
 
     return run
+
+
+@pytest.fixture
+def equals_a_recount(pipeline, connection):
+    """Build everything anew and find no row of any mart or state that differs."""
+
+    def check() -> None:
+        recount = open_candidate(pipeline.warehouse, "test", full=True)
+        build(pipeline.warehouse, pipeline.settings, recount.publication_id, be_quiet)
+        assert changed_rows(pipeline.warehouse, recount.publication_id) == {}
+        states = fetch_all(
+            connection,
+            "select model, opened_count, closed_count from ops.model_builds where publication_id = %s "
+            "and starts_with(model, 'int_') and not model like '%%touched' and opened_count + closed_count > 0",
+            (recount.publication_id,),
+        )
+        assert states == []
+
+    return check
 
 
 def delivery(
@@ -77,7 +96,7 @@ def exclusions(connection):
     return read
 
 
-def test_it_equals_a_recount(publish, pipeline, shown, connection, exclusions):
+def test_it_equals_a_recount(publish, shown, equals_a_recount, exclusions):
     publish(
         # The reference data comes later. Two opens 40 s apart, a transaction, nobody's opens and clicks.
         [
@@ -144,16 +163,7 @@ def test_it_equals_a_recount(publish, pipeline, shown, connection, exclusions):
     assert len(shown()["tracking_events"]) > 15
 
     # Some links are foreign by now, which the gate would refuse among all events.
-    recount = open_candidate(pipeline.warehouse, "test", full=True)
-    build(pipeline.warehouse, pipeline.settings, recount.publication_id, be_quiet)
-    assert changed_rows(pipeline.warehouse, recount.publication_id) == {}
-    states = fetch_all(
-        connection,
-        "select model, opened_count, closed_count from ops.model_builds where publication_id = %s "
-        "and starts_with(model, 'int_') and not model like '%%touched' and opened_count + closed_count > 0",
-        (recount.publication_id,),
-    )
-    assert states == []
+    equals_a_recount()
 
 
 def test_a_late_click_recounts_its_message_and_not_its_delivery(publish, connection):
@@ -241,3 +251,27 @@ def test_a_person_is_counted_once_and_in_each_domain(publish, connection):
     described["messages"] = [message(102, 1000, domain="msn.com"), message(103, 1000, domain="example.net")]
     publish(**described)
     assert persons() == [(2, ["Gmail 1", "MSN 1", "Others 1"])]
+
+
+def test_a_late_click_makes_a_scan_of_those_before_it(publish, connection, equals_a_recount):
+    publish(
+        [(50, 101, 1000, 1), (60, 101, 1000, 1001, ADA), (68, 101, 1000, 1003, ADA), (7200, 101, 1000, 1001, ADA)],
+        deliveries=[delivery(1000)],
+        messages=[message(101, 1000)],
+        tracked_urls=[url(number, 1000) for number in (1001, 1002, 1003)],
+    )
+    figures = (
+        "select human_total_click_count, human_recipient_open_count, total_click_count from marts.delivery_indicators"
+    )
+    assert fetch_all(connection, figures) == [(3, 1, 3)]
+    publish([(64, 101, 1000, 1002, ADA)])
+    judged = fetch_all(
+        connection, "select actor_class, actor_reason from marts.tracking_events order by occurred_at, event_id"
+    )
+    assert judged == [
+        ("scanner", "beside_scan"),
+        *[("scanner", "soon_after_delivery link_burst")] * 3,
+        ("person", ""),
+    ]
+    assert fetch_all(connection, figures) == [(1, 1, 4)]
+    equals_a_recount()

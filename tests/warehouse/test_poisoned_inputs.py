@@ -20,7 +20,7 @@ from tests.warehouse.archive import (
     project_copy,
     write_body,
 )
-from tests.warehouse.poisons import DBT_TESTS, HOSTILE_SERVER, INPUTS, STORED
+from tests.warehouse.poisons import DBT_TESTS, HOSTILE_SERVER, INPUTS, PEOPLE, STORED
 
 from message_tracking.building import build, read_manifest
 from message_tracking.pipeline import be_quiet
@@ -106,6 +106,13 @@ def test_every_check_has_a_poison_and_every_poison_a_check(archive):
         if node["resource_type"] == "test"
     ]
     assert Counter([*INPUTS, *STORED]) == Counter(expectations)
+    of_both = {
+        (relation, check_name(one))
+        for relation, suite in suites.items()
+        for one in suite.expectations
+        if (one.meta or {}).get("of_both")
+    }
+    assert set(PEOPLE) == of_both
     assert Counter([*DBT_TESTS]) == Counter(dbt_tests)
 
 
@@ -170,10 +177,13 @@ def test_what_files_say_is_neither_markup_in_data_docs_nor_a_line_of_a_log(poiso
     assert len(str(finding).splitlines()) == 2
 
 
-@pytest.mark.parametrize("check", STORED, ids=": ".join)
-def test_a_planted_change_is_found(archive, tmp_path, check):
+@pytest.mark.parametrize(
+    ("check", "poison"),
+    [*STORED.items(), *PEOPLE.items()],
+    ids=[*map(": ".join, STORED), *(f"people: {': '.join(check)}" for check in PEOPLE)],
+)
+def test_a_planted_change_is_found(archive, tmp_path, check, poison):
     relation, name = check
-    poison = STORED[check]
     project = project_copy(archive.settings, tmp_path, relation)
     with archive.copy() as pipeline:
         plant(pipeline.warehouse, poison.statement)

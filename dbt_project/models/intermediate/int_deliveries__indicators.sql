@@ -15,17 +15,20 @@ counted as (
         deliveries.text_count,
         deliveries.success_count,
         deliveries.complaint_count,
-        coalesce(counts.recipient_open_count, 0) as recipient_open_count,
-        coalesce(counts.total_open_count, 0) as total_open_count,
-        coalesce(counts.recipient_click_count, 0) as recipient_click_count,
-        coalesce(counts.person_click_count, 0) as person_click_count,
-        coalesce(counts.total_click_count, 0) as total_click_count,
-        coalesce(counts.opt_out_click_count, 0) as opt_out_click_count,
-        coalesce(counts.mirror_page_click_count, 0) as mirror_page_click_count,
-        coalesce(counts.visited_page_count, 0) as visited_page_count,
-        coalesce(counts.transaction_count, 0) as transaction_count,
-        coalesce(counts.transaction_amount, 0) as transaction_amount,
-        coalesce(counts.article_count, 0) as article_count
+    {%- for human in ['', 'human_'] %}
+        coalesce(counts.{{ human }}recipient_open_count, 0) as {{ human }}recipient_open_count,
+        coalesce(counts.{{ human }}total_open_count, 0) as {{ human }}total_open_count,
+        coalesce(counts.{{ human }}recipient_click_count, 0) as {{ human }}recipient_click_count,
+        coalesce(counts.{{ human }}person_click_count, 0) as {{ human }}person_click_count,
+        coalesce(counts.{{ human }}total_click_count, 0) as {{ human }}total_click_count,
+        coalesce(counts.{{ human }}opt_out_click_count, 0) as {{ human }}opt_out_click_count,
+        coalesce(counts.{{ human }}mirror_page_click_count, 0) as {{ human }}mirror_page_click_count,
+        coalesce(counts.{{ human }}visited_page_count, 0) as {{ human }}visited_page_count,
+        coalesce(counts.{{ human }}transaction_count, 0) as {{ human }}transaction_count,
+        coalesce(counts.{{ human }}transaction_amount, 0) as {{ human }}transaction_amount,
+        coalesce(counts.{{ human }}article_count, 0) as {{ human }}article_count
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from deliveries
     left join counts on deliveries.delivery_id = counts.delivery_id
 ),
@@ -33,30 +36,38 @@ counted as (
 estimated as (
     select
         counted.*,
-        {{ estimated_for_population('recipient_open_count', 'to_deliver_count', 'text_count') }} as estimated_recipient_open_count,
-        {{ estimated_for_population('total_open_count', 'to_deliver_count', 'text_count') }} as estimated_total_open_count
+    {%- for human in ['', 'human_'] %}
+        {{ estimated_for_population(human ~ 'recipient_open_count', 'to_deliver_count', 'text_count') }}
+            as {{ human }}estimated_recipient_open_count,
+        {{ estimated_for_population(human ~ 'total_open_count', 'to_deliver_count', 'text_count') }}
+            as {{ human }}estimated_total_open_count
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from counted
 )
 
 select
     delivery_id,
-    recipient_open_count,
-    total_open_count,
-    estimated_recipient_open_count,
-    estimated_total_open_count,
-    recipient_click_count,
-    person_click_count,
-    total_click_count,
-    opt_out_click_count,
-    mirror_page_click_count,
-    person_click_count - recipient_click_count as forward_count,
-    visited_page_count,
-    transaction_count,
-    transaction_amount,
-    article_count,
     complaint_count,
-    {{ rate('recipient_click_count', 'recipient_open_count') }} as raw_reactivity_rate,
-    {{ rate('recipient_click_count', 'estimated_recipient_open_count') }} as reactivity_rate,
-    {{ rate('person_click_count', 'success_count') }} as distinct_click_rate,
-    {{ rate('total_click_count', 'success_count') }} as cumulated_click_rate
+{%- for human in ['', 'human_'] %}
+    {{ human }}recipient_open_count,
+    {{ human }}total_open_count,
+    {{ human }}estimated_recipient_open_count,
+    {{ human }}estimated_total_open_count,
+    {{ human }}recipient_click_count,
+    {{ human }}person_click_count,
+    {{ human }}total_click_count,
+    {{ human }}opt_out_click_count,
+    {{ human }}mirror_page_click_count,
+    {{ human }}person_click_count - {{ human }}recipient_click_count as {{ human }}forward_count,
+    {{ human }}visited_page_count,
+    {{ human }}transaction_count,
+    {{ human }}transaction_amount,
+    {{ human }}article_count,
+    {{ rate(human ~ 'recipient_click_count', human ~ 'recipient_open_count') }} as {{ human }}raw_reactivity_rate,
+    {{ rate(human ~ 'recipient_click_count', human ~ 'estimated_recipient_open_count') }} as {{ human }}reactivity_rate,
+    {{ rate(human ~ 'person_click_count', 'success_count') }} as {{ human }}distinct_click_rate,
+    {{ rate(human ~ 'total_click_count', 'success_count') }} as {{ human }}cumulated_click_rate
+    {{- ',' if not loop.last }}
+{%- endfor %}
 from estimated

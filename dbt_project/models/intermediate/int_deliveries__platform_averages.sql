@@ -1,4 +1,13 @@
 {{ config(materialized='stable_view') }}
+{%- set measures = ['success_count'] -%}
+{%- for human in ['', 'human_'] %}
+    {%- do measures.extend([
+        human ~ 'estimated_recipient_open_count',
+        human ~ 'recipient_click_count',
+        human ~ 'person_click_count',
+        human ~ 'total_click_count',
+    ]) -%}
+{%- endfor %}
 
 with deliveries as (
     select * from {{ ref('deliveries') }}
@@ -18,10 +27,9 @@ dated as (
         {{ from_reporting_time(reporting_time('deliveries.contact_at') ~ " - interval '6 months'") }} as window_start_at,
         (not deliveries.is_proof and not deliveries.is_model)::integer as weight,
         deliveries.success_count,
-        indicators.estimated_recipient_open_count,
-        indicators.recipient_click_count,
-        indicators.person_click_count,
-        indicators.total_click_count
+    {%- for measure in measures[1:] %}
+        indicators.{{ measure }}{{ ',' if not loop.last }}
+    {%- endfor %}
     from deliveries
     inner join indicators on deliveries.delivery_id = indicators.delivery_id
     where deliveries.contact_at is not null
@@ -36,11 +44,9 @@ moments as (
         channel,
         contact_at as moment_at,
         1 as side,
-        weight * success_count as success_count,
-        weight * estimated_recipient_open_count as estimated_recipient_open_count,
-        weight * recipient_click_count as recipient_click_count,
-        weight * person_click_count as person_click_count,
-        weight * total_click_count as total_click_count
+    {%- for measure in measures %}
+        weight * {{ measure }} as {{ measure }}{{ ',' if not loop.last }}
+    {%- endfor %}
     from dated
     union all
     select
@@ -49,22 +55,18 @@ moments as (
         channel,
         window_start_at as moment_at,
         -1 as side,
-        0 as success_count,
-        0 as estimated_recipient_open_count,
-        0 as recipient_click_count,
-        0 as person_click_count,
-        0 as total_click_count
+    {%- for measure in measures %}
+        0 as {{ measure }}{{ ',' if not loop.last }}
+    {%- endfor %}
     from dated
 ),
 
 running as (
     select
         delivery_id,
-        side * sum(success_count) over before as success_count,
-        side * sum(estimated_recipient_open_count) over before as estimated_recipient_open_count,
-        side * sum(recipient_click_count) over before as recipient_click_count,
-        side * sum(person_click_count) over before as person_click_count,
-        side * sum(total_click_count) over before as total_click_count
+    {%- for measure in measures %}
+        side * sum({{ measure }}) over before as {{ measure }}{{ ',' if not loop.last }}
+    {%- endfor %}
     from moments
     window before as (partition by typology_id, channel order by moment_at, side range unbounded preceding)
 ),
@@ -72,18 +74,19 @@ running as (
 windows as (
     select
         delivery_id,
-        sum(success_count) as success_count,
-        sum(estimated_recipient_open_count) as estimated_recipient_open_count,
-        sum(recipient_click_count) as recipient_click_count,
-        sum(person_click_count) as person_click_count,
-        sum(total_click_count) as total_click_count
+    {%- for measure in measures %}
+        sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
+    {%- endfor %}
     from running
     group by delivery_id
 )
 
 select
     delivery_id,
-    {{ rate('recipient_click_count', 'estimated_recipient_open_count') }} as platform_reactivity_rate,
-    {{ rate('person_click_count', 'success_count') }} as platform_distinct_click_rate,
-    {{ rate('total_click_count', 'success_count') }} as platform_cumulated_click_rate
+{%- for human in ['', 'human_'] %}
+    {{ rate(human ~ 'recipient_click_count', human ~ 'estimated_recipient_open_count') }} as {{ human }}platform_reactivity_rate,
+    {{ rate(human ~ 'person_click_count', 'success_count') }} as {{ human }}platform_distinct_click_rate,
+    {{ rate(human ~ 'total_click_count', 'success_count') }} as {{ human }}platform_cumulated_click_rate
+    {{- ',' if not loop.last }}
+{%- endfor %}
 from windows

@@ -6,7 +6,7 @@
 {%- set is_full = is_full_build() -%}
 
 with events as (
-    {{ changes_by_message('int_tracking_events__judged', ['person_id', 'event_type', 'is_counted'], is_full) }}
+    {{ changes_by_message('int_tracking_events__judged', ['person_id', 'event_type', 'is_counted', 'human_is_counted'], is_full) }}
 ),
 
 messages as (
@@ -19,7 +19,8 @@ added as (
         events.delivery_id,
         events.person_id,
         coalesce(messages.domain, 'Others') as domain,
-        sum(events.change) as click_count
+        sum(events.change) as click_count,
+        sum(events.change) filter (where events.human_is_counted) as human_click_count
     from events
     left join messages
         on
@@ -30,4 +31,9 @@ added as (
     group by events.delivery_id, events.person_id, coalesce(messages.domain, 'Others')
 )
 
-{{ add_to_live('added', ['delivery_id', 'person_id', 'domain'], {'click_count': 'bigint'}, is_full) }}
+{{ add_to_live(
+    'added',
+    ['delivery_id', 'person_id', 'domain'],
+    {'click_count': 'bigint', 'human_click_count': 'bigint'},
+    is_full
+) }}

@@ -10,116 +10,106 @@
         'scope': {'columns': ['delivery_id', 'message_id'], 'relation': 'int_messages__touched', 'appended': 'message_id = 0'},
     }
 ) }}
-{%- set is_full = is_full_build() -%}
-{%- set logged = [
-    'delivery_id', 'message_id', 'url_id', 'user_agent_id', 'person_id', 'source_id', 'prefix', 'counter', 'occurred_at',
-    'logged_amount', 'logged_article'
-] -%}
+-- depends_on: {{ ref('int_messages__touched') }}
 
-with new_events as (
-    select * from {{ ref('stg_tracking__events') }}
-    where {{ is_new('load_id', is_full) }}
+with events as (
+    select * from {{ ref('int_tracking_events__observed') }}
 ),
 
-sources as (
-    select * from {{ ref('stg_operations__sources') }}
-),
-
-deliveries as (
-    select * from {{ ref('stg_delivery_data__deliveries') }}
-    where {{ is_touched('delivery_id') }}
-),
-
-messages as (
-    select * from {{ ref('stg_delivery_data__messages') }}
-    where {{ is_touched_message(is_full) }} and message_id <> 0
-),
-
-tracked_urls as (
-    select * from {{ ref('stg_delivery_data__tracked_urls') }}
-    where {{ is_touched('delivery_id') }}
-),
-
-message_statuses as (
-    select * from {{ ref('message_statuses') }}
-),
-
-url_types as (
-    select * from {{ ref('url_types') }}
-),
-
--- What is new, and what was kept of the messages that it touches: what the log says is not read again.
-events as (
-    select {{ logged | join(', ') }}
-    from new_events
-    {%- if not is_full %}
-        union all
-        select {{ logged | join(', ') }}
-        from {{ live_rows(this.identifier) }} as live_events
-        where {{ is_touched_message(is_full) }}
-    {%- endif %}
-),
-
-named as (
+weighed as (
     select
-        events.*,
-        sources.source
+        *,
+        case
+            when url_id = 1 then {{ weight_of('actor_rules', 'open_weights') }}
+            else {{ weight_of('actor_rules', 'click_weights') }}
+        end as weight
     from events
-    inner join sources on events.source_id = sources.source_id
 ),
 
--- Message 0 is no message: its opens are no duplicates of each other.
+-- Where one hit is a scanner's, so is what the same network does with the same message around it, whatever it looks like.
+scans as (
+    select
+        delivery_id,
+        message_id,
+        requester_network,
+        occurred_at
+    from weighed
+    where weight >= {{ var('scanner_weight') }} and message_id <> 0
+),
+
+beside_scans as (
+    select distinct
+        weighed.delivery_id,
+        weighed.message_id,
+        weighed.source_id,
+        weighed.prefix,
+        weighed.counter
+    from weighed
+    inner join scans
+        on
+            weighed.delivery_id = scans.delivery_id
+            and weighed.message_id = scans.message_id
+            and weighed.requester_network = scans.requester_network
+    where
+        weighed.weight < {{ var('scanner_weight') }}
+        and weighed.occurred_at between scans.occurred_at - {{ seconds('beside_scan_seconds') }}
+        and scans.occurred_at + {{ seconds('beside_scan_seconds') }}
+),
+
+classed as (
+    select
+        weighed.*,
+        weighed.actor_rules
+        | case when beside_scans.counter is null then 0 else {{ rule_bit('beside_scan') }} end::smallint as all_rules,
+        case
+            when weighed.weight >= {{ var('scanner_weight') }} or beside_scans.counter is not null then 's'
+            when weighed.url_id = 1 and {{ has_spoken('prefetch_agent', 'weighed.actor_rules') }} then 'f'
+            when
+                weighed.url_id = 1
+                and (
+                    {{ has_spoken('image_proxy_agent', 'weighed.actor_rules') }}
+                    or {{ has_spoken('image_proxy_network', 'weighed.actor_rules') }}
+                )
+                then 'i'
+            when weighed.weight >= {{ var('unknown_weight') }} then 'u'
+            else 'p'
+        end::char as actor_class
+    from weighed
+    left join beside_scans
+        on
+            weighed.delivery_id = beside_scans.delivery_id
+            and weighed.message_id = beside_scans.message_id
+            and weighed.source_id = beside_scans.source_id
+            and weighed.prefix = beside_scans.prefix
+            and weighed.counter = beside_scans.counter
+),
+
+-- A machine's open never swallows a person's: those are looked at without it. Message 0 is no message: its opens are no
+-- duplicates of each other.
 opens as (
     select
         *,
-        ops.last_kept_open(occurred_at, interval '{{ var("duplicate_open_seconds") }} seconds') over (
-            partition by delivery_id, message_id
-            order by occurred_at, source collate "C", prefix, counter
-            rows between unbounded preceding and 1 preceding
-        ) as last_kept_open_at
-    from named
+        ops.last_kept_open(occurred_at, {{ seconds('duplicate_open_seconds') }}) over before as last_kept_open_at,
+        ops.last_kept_open(occurred_at, {{ seconds('duplicate_open_seconds') }})
+        filter (where actor_class not in ('f', 's')) over before as last_human_open_at
+    from classed
     where url_id = 1 and message_id <> 0
+    window before as (
+        partition by delivery_id, message_id
+        order by occurred_at, source collate "C", prefix, counter
+        rows between unbounded preceding and 1 preceding
+    )
 ),
 
-judged as (
+placed as (
     select * from opens
     union all
     select
         *,
-        null as last_kept_open_at
-    from named
+        null as last_kept_open_at,
+        null as last_human_open_at
+    from classed
     where url_id <> 1 or message_id = 0
-),
-
--- Every join is on (delivery, id): a message or URL of another delivery is unknown in this one.
-linked as (
-    select
-        judged.*,
-        deliveries.delivery_id is not null as is_known_delivery,
-        -- Proofs and templates are in no total above a delivery.
-        not coalesce(deliveries.is_proof or deliveries.is_model, true) as is_in_totals,
-        messages.message_id is not null as is_known_message,
-        tracked_urls.url_id is not null or judged.url_id = 1 as is_known_url,
-        coalesce(messages.recipient_id, 0) as recipient_id,
-        case when judged.url_id = 1 then 2 else tracked_urls.url_type end as url_type,
-        case when judged.url_id = 1 then 'Open' else coalesce(tracked_urls.label, '') end as url_label,
-        case when judged.url_id = 1 then '' else coalesce(tracked_urls.category, '') end as url_category,
-        coalesce(case when message_statuses.is_success then messages.event_at end, deliveries.contact_at) as sent_at
-    from judged
-    left join deliveries on judged.delivery_id = deliveries.delivery_id
-    left join messages on judged.delivery_id = messages.delivery_id and judged.message_id = messages.message_id
-    left join message_statuses on messages.status = message_statuses.code
-    left join tracked_urls on judged.delivery_id = tracked_urls.delivery_id and judged.url_id = tracked_urls.url_id
-),
-
-typed as (
-    select
-        linked.*,
-        -- An open is a hit on URL 1, whatever else is known of it (spec 0.2, rule 2).
-        case when linked.url_id = 1 then 'open' else coalesce(url_types.event_type, 'unknown') end as event_type,
-        coalesce(url_types.label, '') as url_type_label
-    from linked
-    left join url_types on linked.url_type = url_types.code
 )
 
 select
@@ -134,16 +124,22 @@ select
     url_type,
     logged_article,
     source_id,
+    all_rules as actor_rules,
+    {{ var('actor_rules_version') }}::smallint as actor_rules_version,
     prefix,
+    actor_class,
     is_known_delivery,
     is_known_message,
     is_known_url,
     is_in_totals,
-    not coalesce(occurred_at < last_kept_open_at + interval '{{ var("duplicate_open_seconds") }} seconds', false) as is_counted,
+    not coalesce(occurred_at < last_kept_open_at + {{ seconds('duplicate_open_seconds') }}, false) as is_counted,
+    actor_class not in ('f', 's')
+    and not coalesce(occurred_at < last_human_open_at + {{ seconds('duplicate_open_seconds') }}, false) as human_is_counted,
     event_type,
     url_type_label,
     url_label,
     url_category,
-    trim_scale(extract(epoch from occurred_at - sent_at)) as seconds_since_sent,
-    logged_amount
-from typed
+    seconds_since_sent,
+    logged_amount,
+    requester_network
+from placed

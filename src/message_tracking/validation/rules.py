@@ -82,14 +82,17 @@ def never(
     - `live.<model>` are the rows of a versioned model before it;
     - `new.events` are the accepted events that it takes in, `new.exclusions` the exclusions.
     Where everything is computed anew, all rows are touched, opened and new, and none were there before.
+    `<<or …>>` and `<<, …>>` stand for the same twice, joined so: for everybody's figures and for people's, whose names
+    have `{human}` before them.
     """
+    query, both_count = _BOTH.subn(lambda found: _for_both(found[2], f" {found[1]} "), query)
     if "{batch}" not in query:
         # Great Expectations wants every query to name it.
         query = f"select failing.* from ({query}) as failing left join (select from {{batch}} limit 1) as rows on true"  # noqa: S608
     return NoRows(
         unexpected_rows_query=query,
         severity=FailureSeverity(severity),
-        meta={"check": check, "whole": whole},
+        meta={"check": check, "whole": whole, "of_both": both_count > 0},
         description=description,
     )
 
@@ -106,6 +109,13 @@ def look_at(suite: ExpectationSuite, scope: Scope) -> None:
             expectation.unexpected_rows_query = query
 
 
+_BOTH = re.compile(r"<<(or|,) (.*?) ?>>", re.DOTALL)
+
+
+def _for_both(text: str, separator: str) -> str:
+    return separator.join(text.format(human=prefix) for prefix in ("", "human_"))
+
+
 _RELATION = re.compile(r"\b(changed|changes|live|new)\.(\w+)")
 
 
@@ -115,9 +125,9 @@ def _rows(which: str, relation: str, scope: Scope) -> str:
     if which == "changed":
         return _touched(relation, shown, scope)
     if which == "new":
-        loads = "array(select load_id from staging.stg_operations__new_loads)"
+        loads = "select load_id from staging.stg_operations__new_loads"
         # The number tells the planner that these are few.
-        limit = "" if scope.is_full else f" where load_id >= {scope.first_load} and load_id = any({loads})"
+        limit = "" if scope.is_full else f" where load_id >= {scope.first_load} and load_id in ({loads})"
         return f"(select * from staging.{_NEW[relation]}{limit})"  # noqa: S608
     if which == "live":
         live = "(select live_publication from ops.publication_state)"
@@ -149,10 +159,10 @@ def shares_add_up() -> Expectation:
         "shares_add_up",
         "The shares of a delivery add up to 1, or to 0 where nobody clicked.",
         """
-        select delivery_id, sum(click_share) as share_sum, sum(click_count) as click_count
+        select delivery_id, sum(click_share) as share_sum, sum(human_click_share) as human_share_sum
         from {batch}
         group by delivery_id
-        having abs(sum(click_share) - case when sum(click_count) > 0 then 1 else 0 end) > 0.000001
+        having <<or abs(sum({human}click_share) - case when sum({human}click_count) > 0 then 1 else 0 end) > 0.000001 >>
         """,
     )
 
@@ -163,17 +173,15 @@ def ranks_run_from_one() -> Expectation:
         "ranks_run_from_one",
         "Ranks run from 1 to the number of rows, and more clicks never stand behind fewer.",
         """
-        select delivery_id, rank
+        select delivery_id, rank, human_rank
         from (
             select
-                delivery_id,
-                rank,
-                click_count,
-                row_number() over (partition by delivery_id order by rank) as place,
-                lag(click_count) over (partition by delivery_id order by rank) as clicks_before
+                *,
+                <<, row_number() over (partition by delivery_id order by {human}rank) as {human}place,
+                lag({human}click_count) over (partition by delivery_id order by {human}rank) as {human}clicks_before >>
             from {batch}
         ) as ranked
-        where rank <> place or click_count > clicks_before
+        where <<or {human}rank <> {human}place or {human}click_count > {human}clicks_before >>
         """,
     )
 

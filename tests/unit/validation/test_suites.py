@@ -44,7 +44,10 @@ def test_what_says_nothing_against_the_figures_warns_and_everything_else_is_crit
     assert {check for check, severity in severities.items() if severity != "critical"} == {
         "bounces: reasons_are_known",
         "deliveries: statuses_are_known",
+        "delivery_exclusions: reasons_are_known",
         "delivery_indicators: opens_are_within_success",
+        "delivery_summary: exclusions_are_the_rejected",
+        "delivery_summary: what_is_not_rejected_is_to_deliver",
         "hot_clicks: tracked_links_are_in_the_body",
         "message_engagement: messages_are_known",
         "source_freshness: logs_are_read",

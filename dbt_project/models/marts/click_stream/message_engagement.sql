@@ -22,21 +22,24 @@ messages as (
 
 events as (
     select * from {{ ref('int_tracking_events__judged') }}
-    where is_counted and {{ is_touched_message(is_full) }} and message_id <> 0
+    where (is_counted or human_is_counted) and {{ is_touched_message(is_full) }} and message_id <> 0
 ),
 
 reactions as (
     select
         delivery_id,
         message_id,
-        min(occurred_at) filter (where event_type = 'open') as first_opened_at,
-        max(occurred_at) filter (where event_type = 'open') as last_opened_at,
-        count(*) filter (where event_type = 'open') as open_count,
-        min(occurred_at) filter (where event_type = 'click') as first_clicked_at,
-        max(occurred_at) filter (where event_type = 'click') as last_clicked_at,
-        count(*) filter (where event_type = 'click') as click_count,
-        count(*) filter (where event_type = 'opt_out') as opt_out_count,
-        count(*) as event_count
+    {%- for human in ['', 'human_'] %}
+        min(occurred_at) filter (where {{ human }}is_counted and event_type = 'open') as {{ human }}first_opened_at,
+        max(occurred_at) filter (where {{ human }}is_counted and event_type = 'open') as {{ human }}last_opened_at,
+        count(*) filter (where {{ human }}is_counted and event_type = 'open') as {{ human }}open_count,
+        min(occurred_at) filter (where {{ human }}is_counted and event_type = 'click') as {{ human }}first_clicked_at,
+        max(occurred_at) filter (where {{ human }}is_counted and event_type = 'click') as {{ human }}last_clicked_at,
+        count(*) filter (where {{ human }}is_counted and event_type = 'click') as {{ human }}click_count,
+        count(*) filter (where {{ human }}is_counted and event_type = 'opt_out') as {{ human }}opt_out_count,
+        count(*) filter (where {{ human }}is_counted) as {{ human }}event_count
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from events
     group by delivery_id, message_id
 ),
@@ -51,14 +54,17 @@ engaged as (
         messages.failure_reason,
         messages.is_seed,
         messages.address_domain,
-        reactions.first_opened_at,
-        reactions.last_opened_at,
-        coalesce(reactions.open_count, 0) as open_count,
-        reactions.first_clicked_at,
-        reactions.last_clicked_at,
-        coalesce(reactions.click_count, 0) as click_count,
-        coalesce(reactions.opt_out_count, 0) as opt_out_count,
-        coalesce(reactions.event_count, 0) as event_count
+    {%- for human in ['', 'human_'] %}
+        reactions.{{ human }}first_opened_at,
+        reactions.{{ human }}last_opened_at,
+        coalesce(reactions.{{ human }}open_count, 0) as {{ human }}open_count,
+        reactions.{{ human }}first_clicked_at,
+        reactions.{{ human }}last_clicked_at,
+        coalesce(reactions.{{ human }}click_count, 0) as {{ human }}click_count,
+        coalesce(reactions.{{ human }}opt_out_count, 0) as {{ human }}opt_out_count,
+        coalesce(reactions.{{ human }}event_count, 0) as {{ human }}event_count
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from messages
     full join reactions on messages.delivery_id = reactions.delivery_id and messages.message_id = reactions.message_id
 )
@@ -80,7 +86,17 @@ select
     engaged.first_clicked_at,
     engaged.last_clicked_at,
     engaged.event_count,
-    coalesce(domains.domain, 'Others') as domain
+    coalesce(domains.domain, 'Others') as domain,
+    engaged.human_open_count,
+    engaged.human_click_count,
+    engaged.human_event_count,
+    engaged.human_open_count > 0 as human_has_opened,
+    engaged.human_click_count > 0 as human_has_clicked,
+    engaged.human_opt_out_count > 0 as human_has_opted_out,
+    engaged.human_first_opened_at,
+    engaged.human_last_opened_at,
+    engaged.human_first_clicked_at,
+    engaged.human_last_clicked_at
 from engaged
 inner join deliveries on engaged.delivery_id = deliveries.delivery_id
 left join domains on lower(engaged.address_domain) = lower(domains.alias)

@@ -1,6 +1,6 @@
 {{ config(
     unique_key=['delivery_id', 'url_id', 'bucket_at'],
-    meta={'gone': 'event_count = 0'}
+    meta={'gone': 'event_count = 0 and human_event_count = 0'}
 ) }}
 {%- set is_full = is_full_build() -%}
 
@@ -14,10 +14,16 @@ added as (
         delivery_id,
         url_id,
         date_bin(interval '5 minutes', occurred_at, timestamptz '1970-01-01 00:00:00+00') as bucket_at,
-        sum(change) as event_count
+        sum(change) filter (where is_counted) as event_count,
+        sum(change) filter (where human_is_counted) as human_event_count
     from changes
-    where is_counted
+    where is_counted or human_is_counted
     group by delivery_id, url_id, bucket_at
 )
 
-{{ add_to_live('added', ['delivery_id', 'url_id', 'bucket_at'], {'event_count': 'bigint'}, is_full) }}
+{{ add_to_live(
+    'added',
+    ['delivery_id', 'url_id', 'bucket_at'],
+    {'event_count': 'bigint', 'human_event_count': 'bigint'},
+    is_full
+) }}

@@ -33,8 +33,13 @@ select
     events.is_known_message,
     events.is_known_url,
     events.is_counted,
-    events.occurred_at
+    events.occurred_at,
+    events.human_is_counted,
+    {{ actor_class_of('events.actor_class') }} as actor_class,
+    {{ names_of('events.actor_rules') }} as actor_reason,
+    events.actor_rules_version,
+    events.actor_class in ('f', 's') as is_automatic
 from events
 left join sources on events.source_id = sources.source_id
 left join user_agents on events.user_agent_id = user_agents.user_agent_id
-where events.is_counted
+where events.is_counted or events.human_is_counted

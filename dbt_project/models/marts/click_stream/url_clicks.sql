@@ -22,7 +22,8 @@ clicks as (
     select
         delivery_id,
         url_id,
-        sum(event_count)::bigint as click_count
+        sum(event_count)::bigint as click_count,
+        sum(human_event_count)::bigint as human_click_count
     from tracking_buckets
     group by delivery_id, url_id
 ),
@@ -38,7 +39,8 @@ counted as (
         tracked_urls.content_part,
         coalesce(tracked_urls.occurrence, 0) as occurrence,
         coalesce(tracked_urls.offer_id, 0) as offer_id,
-        coalesce(clicks.click_count, 0) as click_count
+        coalesce(clicks.click_count, 0) as click_count,
+        coalesce(clicks.human_click_count, 0) as human_click_count
     from tracked_urls
     inner join deliveries on tracked_urls.delivery_id = deliveries.delivery_id
     left join clicks on tracked_urls.delivery_id = clicks.delivery_id and tracked_urls.url_id = clicks.url_id
@@ -56,5 +58,8 @@ select
     (row_number() over (partition by delivery_id order by click_count desc, label collate "C" asc, url_id asc))::integer as rank,
     offer_id,
     content_part,
-    occurrence
+    occurrence,
+    human_click_count,
+    {{ rate('human_click_count', 'sum(human_click_count) over (partition by delivery_id)') }} as human_click_share,
+    (row_number() over (partition by delivery_id order by human_click_count desc, label collate "C" asc, url_id asc))::integer as human_rank
 from counted

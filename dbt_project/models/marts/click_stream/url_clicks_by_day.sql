@@ -18,7 +18,8 @@ select
     tracking_buckets.delivery_id,
     tracking_buckets.url_id,
     {{ reporting_time('tracking_buckets.bucket_at') }}::date as click_date,
-    sum(tracking_buckets.event_count)::bigint as click_count
+    sum(tracking_buckets.event_count)::bigint as click_count,
+    sum(tracking_buckets.human_event_count)::bigint as human_click_count
 from tracking_buckets
 inner join url_clicks on tracking_buckets.delivery_id = url_clicks.delivery_id and tracking_buckets.url_id = url_clicks.url_id
 group by tracking_buckets.delivery_id, tracking_buckets.url_id, click_date

@@ -46,5 +46,7 @@ select
     click_count,
     click_share,
     is_in_body,
-    coalesce(url_type = 1 and offer_id = 0 and is_in_body is not false, false) as is_drawn
+    coalesce(url_type = 1 and offer_id = 0 and is_in_body is not false, false) as is_drawn,
+    human_click_count,
+    human_click_share
 from placed

@@ -39,5 +39,6 @@ select
     -- numeric holds 16 383 digits after the point; a log line may have more.
     case when amount_text ~ '^[0-9]{1,15}(\.[0-9]+)?$' then trim_scale(left(amount_text, 16000)::numeric) end as logged_amount,
     case when article_text ~ '^[0-9]{1,9}$' then article_text::integer end as logged_article,
+    ops.network_of(client_ip) as requester_network,
     occurred_at
 from with_parameters

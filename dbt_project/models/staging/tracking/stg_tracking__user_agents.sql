@@ -4,10 +4,11 @@ with user_agents as (
 
 select
     user_agent_id,
+    user_agent,
     browser,
     operating_system,
     device,
-    user_agent,
     split_part(browser_version, '.', 1) as browser_version,
-    split_part(operating_system_version, '.', 1) as operating_system_version
+    split_part(operating_system_version, '.', 1) as operating_system_version,
+    is_crawler
 from user_agents
