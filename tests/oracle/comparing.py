@@ -10,6 +10,7 @@ import psycopg2
 from psycopg2 import sql
 
 RATE_TOLERANCE = 1e-12
+HUMAN = "human_"
 
 
 class Relation(NamedTuple):
@@ -18,9 +19,16 @@ class Relation(NamedTuple):
     key: tuple[str, ...]
     columns: tuple[str, ...]
 
+    @property
+    def counted_twice(self) -> list[str]:
+        """The columns that also count people alone, as `human_…`."""
+        return [column for column in self.columns if f"{HUMAN}{column}" in self.columns]
 
-def _relation(key: str, others: str) -> Relation:
-    return Relation(tuple(key.split()), tuple(key.split() + others.split()))
+
+def _relation(key: str, described: str = "", counted: str = "") -> Relation:
+    """Take the columns of the key, those with one form and those that are also compared as `human_…`."""
+    human = [f"{HUMAN}{column}" for column in counted.split()]
+    return Relation(tuple(key.split()), tuple(key.split() + described.split() + counted.split() + human))
 
 
 RELATIONS: dict[str, Relation] = {
@@ -32,27 +40,31 @@ RELATIONS: dict[str, Relation] = {
     "tracking_events": _relation(
         "event_id",
         "occurred_at delivery_id message_id recipient_id url_id url_type url_label url_category event_type person_id"
-        " browser operating_system device seconds_since_sent is_counted",
+        " browser operating_system device seconds_since_sent actor_class actor_reason is_automatic",
+        "is_counted",
     ),
     "message_engagement": _relation(
         "delivery_id message_id",
-        "recipient_id status failure_reason is_seed first_opened_at last_opened_at open_count first_clicked_at"
-        " last_clicked_at click_count has_opened has_clicked has_opted_out domain",
+        "recipient_id status failure_reason is_seed domain",
+        "event_count first_opened_at last_opened_at open_count first_clicked_at last_clicked_at click_count has_opened"
+        " has_clicked has_opted_out",
     ),
-    "tracking_buckets": _relation("delivery_id url_id bucket_at", "event_count"),
+    "tracking_buckets": _relation("delivery_id url_id bucket_at", counted="event_count"),
     "delivery_indicators": _relation(
         "delivery_id",
+        "complaint_count",
         "recipient_open_count total_open_count estimated_recipient_open_count estimated_total_open_count"
         " recipient_click_count person_click_count total_click_count opt_out_click_count mirror_page_click_count"
-        " forward_count visited_page_count transaction_count transaction_amount article_count complaint_count"
+        " forward_count visited_page_count transaction_count transaction_amount article_count"
         " raw_reactivity_rate reactivity_rate distinct_click_rate cumulated_click_rate platform_reactivity_rate"
         " platform_distinct_click_rate platform_cumulated_click_rate",
     ),
-    "url_clicks": _relation("delivery_id url_id", "label category source_url click_count click_share rank"),
-    "url_label_clicks": _relation("delivery_id label", "click_count click_share rank"),
-    "url_category_clicks": _relation("delivery_id category", "click_count click_share rank"),
-    "url_clicks_by_day": _relation("delivery_id url_id click_date", "click_count"),
-    "tracking_statistics": _relation("delivery_id series percent", "seconds_to_percent"),
+    "url_clicks": _relation("delivery_id url_id", "label category source_url", "click_count click_share rank"),
+    "url_label_clicks": _relation("delivery_id label", counted="click_count click_share rank"),
+    "url_category_clicks": _relation("delivery_id category", counted="click_count click_share rank"),
+    "url_clicks_by_day": _relation("delivery_id url_id click_date", counted="click_count"),
+    "tracking_statistics": _relation("delivery_id series percent", counted="seconds_to_percent"),
+    "hot_clicks": _relation("delivery_id url_id", "occurrence content_part is_drawn", "click_count click_share"),
     "user_activity": _relation("delivery_id series half_hour_at", "event_count"),
     "sharing_activity": _relation("delivery_id network", "share_count share_breakdown_rate sharing_rate"),
     "open_breakdown": _relation("delivery_id operating_system device browser", "is_mobile open_count"),
@@ -62,7 +74,6 @@ RELATIONS: dict[str, Relation] = {
     "operating_system_statistics": _relation(
         "activity_date name version", "visitor_count page_count day_visitor_count usage_rate global_rate relative_rate"
     ),
-    "hot_clicks": _relation("delivery_id url_id", "occurrence content_part click_count click_share is_drawn"),
     "delivery_summary": _relation(
         "delivery_id",
         "target_count rejected_count rejected_rate to_deliver_count success_count success_rate error_count error_rate"
@@ -121,9 +132,9 @@ def expected_frame(expected: duckdb.DuckDBPyConnection, relation: str) -> pl.Dat
 
 
 def frame_differences(relation: str, expected: pl.DataFrame, found: pl.DataFrame, *, limit: int = 5) -> list[str]:
-    """Return the differences of two frames with the relation's columns, as `expected_frame` makes them."""
+    """Return the differences of what is found from the expected columns, in frames as `expected_frame` makes them."""
     key = list(RELATIONS[relation].key)
-    values = [column for column in RELATIONS[relation].columns if column not in key]
+    values = [column for column in expected.columns if column not in key]
     lines = []
     for side, frame in (("expected", expected), ("found", found)):
         repeated = frame.group_by(key).len().filter(pl.col("len") > 1).sort(key)
@@ -176,7 +187,7 @@ def _is_rate(column: str) -> bool:
 
 
 def _is_decimal(column: str) -> bool:
-    return column.startswith(("seconds_", "estimated_")) or column.endswith("_amount")
+    return column.removeprefix(HUMAN).startswith(("seconds_", "estimated_")) or column.endswith("_amount")
 
 
 def _is_instant(column: str) -> bool:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.oracle import edge_actors
+from tests.oracle.edge_actors import JUDGED, write_acts
 from tests.oracle.exports import TABLES
 from tests.oracle.sources import SourceFolder
 
@@ -108,6 +110,7 @@ def _write_logs(alpha: Path, beta: Path) -> None:
     _opens(log)
     _reactions(log)
     _peer_clicks(log)
+    write_acts(log, HALF, 31)
     repeated = log.line(5000.96, 1, 11)
     log.line(5001, 1, 11, ending="\r\n")
     log.line(5002, 1, 11, user_agent="caf\xe9")
@@ -196,7 +199,11 @@ def _write_exports(alpha: Path, beta: Path) -> None:
     _write(
         beta,
         "tracked_urls",
-        [*urls, {"url_id": 31, "delivery_id": HALF, "type": 1, "source_url": "https://p.example/"}],
+        [
+            *urls,
+            {"url_id": 31, "delivery_id": HALF, "type": 1, "source_url": "https://p.example/"},
+            *({"delivery_id": JUDGED, "source_url": "https://s.example/"} | url for url in edge_actors.URLS),
+        ],
     )
     _write(beta, "recipients", [{"recipient_id": 2, "first_name": "Second", "email_format": 2}])
 
@@ -236,6 +243,7 @@ def _deliveries() -> Iterable[dict[str, Any]]:
         BEFORE_WINDOW: {"contact_at": "2025-03-01T02:59:59.999999Z"},
         LATER: {"contact_at": "2025-08-31T02:00:00.000001Z"},
     }
+    yield plain | {"delivery_id": JUDGED, "to_deliver_count": 50, "text_count": 10, "typology_id": 8}
     for peer in PEERS:
         yield plain | others[peer] | {"delivery_id": peer, "to_deliver_count": 3, "text_count": 0}
 
@@ -269,6 +277,8 @@ def _messages() -> Iterable[dict[str, Any]]:
     yield sent | {"message_id": 720, "status": 6, "failure_reason": 1, "address_domain": "gmail.com"}
     yield sent | {"message_id": 721, "status": 2, "failure_reason": 1, "address_domain": "example.net"}
     yield sent | {"message_id": 9, "recipient_id": 9, "status": 6, "failure_reason": 8}
+    judged = sent | {"delivery_id": JUDGED, "event_at": edge_actors.SENT_AT}
+    yield from (judged | {"message_id": number, "recipient_id": number} for number in edge_actors.MESSAGES)
     yield sent | {"message_id": 301, "delivery_id": HALF, "recipient_id": 31}
     for peer in PEERS:
         yield sent | {"message_id": 10 * peer, "delivery_id": peer}

@@ -1,7 +1,7 @@
 """The published relations as an independent reading of the spec and the design computes them from the source files."""
 
 import calendar
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -11,10 +11,11 @@ import duckdb
 import polars as pl
 from tests.oracle.bodies import read_bodies
 from tests.oracle.exports import read_reference_data
+from tests.oracle.judging import judgements
 from tests.oracle.logs import read_events
 from tests.oracle.mistakes import rules_with
 from tests.oracle.reactions import reactions
-from tests.oracle.relations import statements
+from tests.oracle.relations import counting, linking, observed_events
 from tests.oracle.rules import Rules
 from tests.oracle.sources import SourceFolder, instant
 
@@ -42,17 +43,27 @@ def expected_relations(
     tables["domains"] = pl.read_csv(_DOMAINS)
     tables["bodies"], tables["body_links"] = read_bodies(sources, rules)
 
-    database = duckdb.connect()
+    database = duckdb.connect(config={"threads": 1})
     database.execute("set enable_progress_bar = false")
     database.create_function("exact_sum", _exact_sum, ["varchar[]"], "varchar")  # type: ignore[list-item,arg-type]
     database.execute("create schema inputs")
     for name, frame in tables.items():
-        database.register("frame", frame)
-        database.execute(f'create table inputs."{name}" as from frame')
-        database.unregister("frame")
-    for statement in statements(rules):
-        database.execute(statement)
+        _store(database, name, frame)
+    _execute(database, linking(rules))
+    _store(database, "judgements", judgements(observed_events(database), rules))
+    _execute(database, counting(rules))
     return database
+
+
+def _store(database: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
+    database.register("frame", frame)
+    database.execute(f'create table inputs."{name}" as from frame')
+    database.unregister("frame")
+
+
+def _execute(database: duckdb.DuckDBPyConnection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        database.execute(statement)
 
 
 def _with_window(deliveries: pl.DataFrame, zone: ZoneInfo, rules: Rules) -> pl.DataFrame:

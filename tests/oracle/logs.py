@@ -30,6 +30,7 @@ class Event(NamedTuple):
     requester: str
     parameters: str
     user_agent: str
+    client_ip: str
 
 
 def read_events(sources: Sequence[SourceFolder], rules: Rules) -> list[Event]:
@@ -89,4 +90,5 @@ def _event(line: bytes, source: SourceFolder, rules: Rules, latest: datetime) ->
         read.requester_uuid,
         read.parameters,
         read.user_agent,
+        read.client_ip,
     )

@@ -1,12 +1,10 @@
-"""What one event says by itself and beside its neighbours: person, browser, parameters, duplicate or not."""
+"""What one event says by itself: person, browser, parameters."""
 
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Any
 from urllib.parse import unquote_plus
 from zoneinfo import ZoneInfo
 
@@ -19,9 +17,9 @@ from tests.oracle.sources import instant
 
 _AMOUNT = re.compile(r"[0-9]{1,15}(?:\.[0-9]+)?")
 _ARTICLE = re.compile(r"[0-9]{1,9}")
-_OPEN = 1
 
 SCHEMA: dict[str, pl.DataType] = {
+    "place": pl.Int64(),
     "event_id": pl.String(),
     "occurred_at": pl.Datetime("us"),
     "occurred_date": pl.Date(),
@@ -41,16 +39,21 @@ SCHEMA: dict[str, pl.DataType] = {
     "is_mobile": pl.Boolean(),
     "amount": pl.String(),
     "article": pl.Int64(),
-    "is_counted": pl.Boolean(),
+    "user_agent": pl.String(),
+    "client_ip": pl.String(),
 }
 
 
 def reactions(events: list[Event], person_key: bytes, zone: ZoneInfo, rules: Rules) -> pl.DataFrame:
-    """Return one row per event with the columns of `SCHEMA`; instants are naive UTC, days those of the zone."""
+    """Return one row per event with the columns of `SCHEMA`; instants are naive UTC, days those of the zone.
+
+    `place` is the event's in the order in which events are judged: time, source, prefix, counter.
+    """
     ordered = sorted(events, key=lambda event: (event.occurred_at, event.source, event.prefix, event.counter))
     day_zone = zone if rules.day_is_local else ZoneInfo("UTC")
     rows = (
         (
+            place,
             f"{event.source}:{event.log_id}",
             event.occurred_at,
             _day(event.occurred_at, day_zone),
@@ -62,26 +65,12 @@ def reactions(events: list[Event], person_key: bytes, zone: ZoneInfo, rules: Rul
             *_browser(event.user_agent),
             *families(event.user_agent, rules),
             *_bought(event.parameters, rules),
-            is_counted,
+            event.user_agent,
+            event.client_ip,
         )
-        for event, is_counted in zip(ordered, _counted(ordered, rules), strict=True)
+        for place, event in enumerate(ordered)
     )
     return pl.DataFrame(list(rows), schema=SCHEMA, orient="row")
-
-
-def _counted(ordered: Iterable[Event], rules: Rules) -> Iterable[bool]:
-    """Yield for each event whether it counts: an open within the window of the last kept one does not (design §5)."""
-    window = timedelta(microseconds=rules.open_window_microseconds)
-    starts: dict[Any, datetime] = {}
-    for event in ordered:
-        if event.url_id != _OPEN or (event.message_id == 0 and rules.opens_without_message_are_kept):
-            yield True
-            continue
-        key = (event.delivery_id if rules.open_window_is_per_delivery else 0, event.message_id)
-        is_kept = key not in starts or event.occurred_at - starts[key] >= window
-        if is_kept or not rules.open_window_starts_at_kept:
-            starts[key] = event.occurred_at
-        yield is_kept or not rules.opens_are_deduplicated
 
 
 def _day(occurred_at: datetime, zone: ZoneInfo) -> date:

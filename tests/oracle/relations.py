@@ -1,20 +1,49 @@
 """The published relations of design §4.3 as DuckDB SQL over what was read."""
 
+import duckdb
+from tests.oracle.actors import Observed
+from tests.oracle.comparing import RELATIONS
 from tests.oracle.rules import Rules
 
 
-def statements(rules: Rules) -> list[str]:
-    """Return the statements that turn the tables of the schema `inputs` into one table per relation.
+def linking(rules: Rules) -> list[str]:
+    """Return the statements that make `linked` of the schema `inputs`: every event beside its message and URL.
 
     `inputs` holds `events` (columns of `reactions.SCHEMA`), the tables of `exports.TABLES` (`deliveries` also with
     `window_start_at`, where its platform average begins) and the frames of `bodies.read_bodies`. Instants are
     `timestamp` in UTC, shares and rates `double`, `transaction_amount` is exact decimal text.
     """
+    return [*_macros(rules), _linked(rules)]
+
+
+def observed_events(database: duckdb.DuckDBPyConnection) -> list[Observed]:
+    """Return the rows of `linked` in the order of their places, with what is judged of them."""
+    rows = database.execute(f"select {', '.join(Observed._fields)} from linked order by place").fetchall()
+    return [Observed(*row) for row in rows]
+
+
+def counting(rules: Rules) -> list[str]:
+    """Return the statements that make one table per relation of `linked` and `inputs.judgements`.
+
+    All that is counted is counted twice, in a schema per audience, and then shown side by side.
+    """
     return [
-        *_macros(rules),
-        _reactions(rules),
-        "create view kept as select * from reactions where is_counted",
+        "create table reactions as from linked join inputs.judgements using (event_id)",
+        f"create view stream as from reactions where {rules.stream}",
         _tracking_events(),
+        "create table recipients as from inputs.recipients select * exclude (modified_at)",
+        *_counted_once("everybody", rules.everybody, rules),
+        *_counted_once("people", rules.people, rules),
+        "set search_path = 'main'",
+        *(_side_by_side(relation) for relation in RELATIONS if relation not in ("tracking_events", "recipients")),
+    ]
+
+
+def _counted_once(audience: str, counted: str, rules: Rules) -> list[str]:
+    return [
+        f"create schema {audience}",
+        f"set search_path = '{audience},main'",
+        f"create view kept as from reactions where {counted}",
         _tracking_buckets(),
         _deliveries(rules),
         _addressed(rules),
@@ -38,8 +67,20 @@ def statements(rules: Rules) -> list[str]:
         _delivery_exclusions(rules),
         _domain_indicators(rules),
         _bounces(rules),
-        "create table recipients as from inputs.recipients select * exclude (modified_at)",
     ]
+
+
+def _side_by_side(relation: str) -> str:
+    key, counted = RELATIONS[relation].key, RELATIONS[relation].counted_twice
+    if not counted:
+        return f"create table {relation} as from everybody.{relation}"
+    columns = ", ".join(["everybody.*", *(f"people.{column} as human_{column}" for column in counted)])
+    return f"""
+        create table {relation} as
+        select {columns}
+        from everybody.{relation} as everybody
+        join people.{relation} as people using ({", ".join(key)})
+    """
 
 
 def _macros(rules: Rules) -> list[str]:
@@ -51,10 +92,11 @@ def _macros(rules: Rules) -> list[str]:
     ]
 
 
-def _reactions(rules: Rules) -> str:
+def _linked(rules: Rules) -> str:
     return f"""
-        create table reactions as
+        create table linked as
         select
+            events.place,
             events.event_id,
             events.occurred_at,
             events.occurred_date,
@@ -82,7 +124,8 @@ def _reactions(rules: Rules) -> str:
             make_timestamp(({rules.bucket}) * 300000000) as bucket_at,
             events.amount,
             events.article,
-            events.is_counted
+            events.user_agent,
+            events.client_ip
         from inputs.events
         left join inputs.deliveries using (delivery_id)
         left join inputs.messages on {rules.message_of}
@@ -93,20 +136,20 @@ def _reactions(rules: Rules) -> str:
 def _tracking_events() -> str:
     return """
         create table tracking_events as
-        select
-            * exclude (
-                occurred_date, half_hour_at, bucket_at, amount, article, report_browser, report_browser_version,
-                report_operating_system, report_operating_system_version, report_device, is_mobile
-            )
-        from kept
+        from stream
+        select * exclude (
+            place, occurred_date, half_hour_at, bucket_at, amount, article, user_agent, client_ip, report_browser,
+            report_browser_version, report_operating_system, report_operating_system_version, report_device, is_mobile
+        )
     """
 
 
 def _tracking_buckets() -> str:
     return """
         create table tracking_buckets as
-        select delivery_id, url_id, bucket_at, count(*) as event_count
-        from kept
+        select delivery_id, url_id, bucket_at, count(kept.event_id) as event_count
+        from stream
+        left join (select event_id from kept) as kept using (event_id)
         group by delivery_id, url_id, bucket_at
     """
 
@@ -164,12 +207,13 @@ def _message_engagement(rules: Rules) -> str:
         with engaged as (
             select delivery_id, message_id from inputs.messages where {rules.engaged_message}
             union
-            select delivery_id, message_id from kept where message_id <> 0 and {rules.engaged_stranger}
+            select delivery_id, message_id from stream where message_id <> 0 and {rules.engaged_stranger}
         ),
         reacted as (
             select
                 delivery_id,
                 message_id,
+                count(*) as event_count,
                 min(occurred_at) filter (event_type = 'open') as first_opened_at,
                 max(occurred_at) filter (event_type = 'open') as last_opened_at,
                 count(*) filter (event_type = 'open') as open_count,
@@ -188,6 +232,7 @@ def _message_engagement(rules: Rules) -> str:
                 status,
                 failure_reason,
                 is_seed,
+                coalesce(event_count, 0) as event_count,
                 first_opened_at,
                 last_opened_at,
                 coalesce(open_count, 0) as open_count,
@@ -402,9 +447,10 @@ def _clicks_by_name(relation: str, name: str, merged: str, listed: str, rules: R
 def _url_clicks_by_day() -> str:
     return """
         create table url_clicks_by_day as
-        select delivery_id, url_id, occurred_date as click_date, count(*) as click_count
-        from kept
+        select delivery_id, url_id, occurred_date as click_date, count(kept.event_id) as click_count
+        from stream
         semi join links using (delivery_id, url_id)
+        left join (select event_id from kept) as kept using (event_id)
         group by delivery_id, url_id, occurred_date
     """
 

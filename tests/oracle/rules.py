@@ -1,6 +1,45 @@
 """The rules that the oracle follows, each one replaceable so that a test can plant a mistake."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# What the seeds and dbt variables of the judgement hold (docs/actors.md), said once more so that a changed one is noticed.
+MACHINE_AGENTS = {
+    "Mozilla/5.0": "prefetch_agent",
+    "%GoogleImageProxy%": "image_proxy_agent",
+    "%YahooMailProxy%": "image_proxy_agent",
+    "%OutlookImageProxy%": "image_proxy_agent",
+}
+IMAGE_PROXY_NETWORKS = (
+    "66.249.80.0/20 66.102.0.0/20 74.125.0.0/16"  # Google
+    " 40.92.0.0/15 40.96.0.0/13 40.107.0.0/16 52.96.0.0/14 52.100.0.0/14 104.47.0.0/17"  # Microsoft
+)
+GATEWAY_NETWORKS = (
+    "67.231.144.0/20 148.163.128.0/19 185.132.180.0/22 205.220.160.0/20"  # Proofpoint
+    " 91.220.42.0/24 103.13.69.0/24 124.47.150.0/24 146.101.78.0/24 185.58.84.0/22 195.130.217.0/24"  # Mimecast
+    " 205.139.110.0/23 207.211.30.0/23 207.211.41.0/24 216.205.24.0/24"
+    " 64.235.144.0/20 209.222.80.0/21"  # Barracuda
+)
+CLICK_WEIGHTS = {
+    "crawler_agent": 100,
+    "image_proxy_agent": 100,
+    "prefetch_agent": 100,
+    "no_agent": 40,
+    "machine_network": 50,
+    "soon_after_delivery": 30,
+    "link_pair": 40,
+    "link_burst": 70,
+    "link_sweep": 100,
+    "opt_out_in_burst": 40,
+    "lure_link": 100,
+    "beside_scan": 100,
+}
+OPEN_WEIGHTS = {"crawler_agent": 100, "no_agent": 50, "beside_scan": 100}
+
+
+def _constant(value: Any) -> Any:
+    return field(default_factory=lambda: value, hash=False)
 
 
 @dataclass(frozen=True)
@@ -60,6 +99,50 @@ class Rules:
         else 'unknown' end"""
     sent_at: str = "case when messages.status = 1 then coalesce(messages.event_at, contact_at) else contact_at end"
     bucket: str = "epoch_us(occurred_at) // 300000000"
+
+    # Who caused an event: docs/actors.md
+    crawlers_in_any_case: bool = True
+    named_machines_are_no_crawlers: bool = True
+    machine_agents: Mapping[str, str] = _constant(MACHINE_AGENTS)
+    agents_in_any_case: bool = True
+    address_place: int = 0
+    network_bits: Mapping[int, int] = _constant({4: 24, 6: 64})
+    machine_networks: str = f"{IMAGE_PROXY_NETWORKS} {GATEWAY_NETWORKS}"
+    image_proxy_networks: str = IMAGE_PROXY_NETWORKS
+    soon_microseconds: int = 900_000_000
+    link_types: tuple[str, ...] = ("click", "opt_out", "mirror_page")
+    lure_category: str = "lure"
+    lures_in_any_case: bool = False
+    no_address_is_no_network: bool = True
+    burst_gap_microseconds: int = 5_000_000
+    burst_runs_from_link_to_link: bool = True
+    burst_is_per_delivery: bool = True
+    burst_is_per_message: bool = True
+    burst_is_per_network: bool = True
+    burst_counts_distinct_links: bool = True
+    burst_rules: Mapping[int, str] = _constant({2: "link_pair", 3: "link_burst", 5: "link_sweep"})
+    links_of_opt_out_in_burst: int = 2
+    beside_microseconds: int = 60_000_000
+    beside_before_and_after: bool = True
+    beside_is_per_network: bool = True
+    beside_is_per_message: bool = True
+    beside_is_contagious: bool = False
+    scans_are_beside_scans: bool = False
+    beside_is_looked_for: bool = True
+    prefetches_are_scans: bool = False
+    message_0_is_no_message: bool = True
+    click_weights: Mapping[str, int] = _constant(CLICK_WEIGHTS)
+    open_weights: Mapping[str, int] = _constant(OPEN_WEIGHTS)
+    scanner_weight: int = 100
+    unknown_weight: int = 50
+    order_of_classes: tuple[str, ...] = ("scanner", "prefetch", "image_proxy", "unknown")
+    every_reason_is_named: bool = True
+    automatic_classes: tuple[str, ...] = ("prefetch", "scanner")
+    people_have_duplicates_of_their_own: bool = True
+
+    everybody: str = "is_counted"
+    people: str = "human_is_counted"
+    stream: str = "is_counted or human_is_counted"
 
     # Measures of a delivery: spec §4.1
     described: str = "join"

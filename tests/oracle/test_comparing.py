@@ -14,6 +14,9 @@ URLS = {
     "click_count": ["1", "2"],
     "click_share": [1 / 3, 2 / 3],
     "rank": ["2", "1"],
+    "human_click_count": ["1", "0"],
+    "human_click_share": [1.0, 0.0],
+    "human_rank": ["1", "2"],
 }
 EXPECTED = pl.DataFrame(URLS)
 
@@ -71,7 +74,8 @@ def test_decimals_are_compared_without_the_zeros_that_end_them():
     database = duckdb.connect()
     database.execute(
         "create table tracking_statistics as select 1 as delivery_id, 'opens' as series, 10 as percent,"
-        " unnest([300.500000, 1200.000000, 0.000000, null]::decimal(26, 6)[]) as seconds_to_percent"
+        " unnest([300.500000, 1200.000000, 0.000000, null]::decimal(26, 6)[]) as seconds_to_percent,"
+        " seconds_to_percent as human_seconds_to_percent"
     )
 
     assert expected_frame(database, "tracking_statistics")["seconds_to_percent"].to_list() == [

@@ -15,6 +15,7 @@ UUIDS = [
     "730edcc9-1f2c-4c75-ba3a-889bc666c6c7",
     "fe37a503-77e8-4394-bf88-51ee39edc13b",
 ]
+AGENTS = ["Firefox/10.0", "Firefox/10.0", "Mozilla/5.0", "Googlebot/2.1"]
 
 # Address domain, status and failure reason of each message of a delivery, from 1 on.
 MESSAGES = {1: "gmail.com,1,0", 2: "example.net,1,0", 3: "Outlook.com,2,5"}
@@ -30,6 +31,7 @@ reactions = st.tuples(
     st.integers(0, 7),  # link: 0 is the pixel, above the delivery's own it is unknown
     st.one_of(st.integers(0, 400), st.integers(0, 3 * 86_400)),
     st.sampled_from(UUIDS),
+    st.sampled_from(AGENTS),
 )
 deliveries = st.fixed_dictionaries(
     {
@@ -41,49 +43,50 @@ deliveries = st.fixed_dictionaries(
     }
 )
 
-# Each query gives the deliveries for which something does not add up.
+# Each query gives the deliveries for which something does not add up, for everybody's figures and for people's.
 ADDS_UP = {
     "log and buckets": """
-        select delivery_id from (select delivery_id, url_id, count(*) as n from marts.tracking_events where is_counted group by 1, 2) as a
-        full join (select delivery_id, url_id, sum(event_count) as n from marts.tracking_buckets group by 1, 2) as b
+        select delivery_id from (select delivery_id, url_id, count(*) filter (where {who}is_counted) as n from marts.tracking_events group by 1, 2) as a
+        full join (select delivery_id, url_id, sum({who}event_count) as n from marts.tracking_buckets group by 1, 2) as b
         using (delivery_id, url_id) where a.n is distinct from b.n
     """,
     "buckets and links": """
         select delivery_id from marts.url_clicks
-        left join (select delivery_id, url_id, sum(event_count) as n from marts.tracking_buckets group by 1, 2) as b
-        using (delivery_id, url_id) where click_count <> coalesce(n, 0)
+        left join (select delivery_id, url_id, sum({who}event_count) as n from marts.tracking_buckets group by 1, 2) as b
+        using (delivery_id, url_id) where {who}click_count <> coalesce(n, 0)
     """,
     "links and days": """
         select delivery_id from marts.url_clicks
-        left join (select delivery_id, url_id, sum(click_count) as n from marts.url_clicks_by_day group by 1, 2) as b
-        using (delivery_id, url_id) where click_count <> coalesce(n, 0)
+        left join (select delivery_id, url_id, sum({who}click_count) as n from marts.url_clicks_by_day group by 1, 2) as b
+        using (delivery_id, url_id) where {who}click_count <> coalesce(n, 0)
     """,
     "links and labels": """
-        select delivery_id from (select delivery_id, label, sum(click_count) as n from marts.url_clicks group by 1, 2) as a
-        full join marts.url_label_clicks using (delivery_id, label) where n is distinct from click_count
+        select delivery_id from (select delivery_id, label, sum({who}click_count) as n from marts.url_clicks group by 1, 2) as a
+        full join marts.url_label_clicks using (delivery_id, label) where n is distinct from {who}click_count
     """,
     "links and categories": """
-        select delivery_id from (select delivery_id, category, sum(click_count) as n from marts.url_clicks group by 1, 2) as a
-        full join marts.url_category_clicks using (delivery_id, category) where n is distinct from click_count
+        select delivery_id from (select delivery_id, category, sum({who}click_count) as n from marts.url_clicks group by 1, 2) as a
+        full join marts.url_category_clicks using (delivery_id, category) where n is distinct from {who}click_count
     """,
     "shares by link, label and category": """
         select delivery_id from (
-            select delivery_id, click_share, click_count from marts.url_clicks
-            union all select delivery_id, 2 * click_share, click_count from marts.url_label_clicks
-            union all select delivery_id, 4 * click_share, click_count from marts.url_category_clicks
+            select delivery_id, {who}click_share as share, {who}click_count as n from marts.url_clicks
+            union all select delivery_id, 2 * {who}click_share, {who}click_count from marts.url_label_clicks
+            union all select delivery_id, 4 * {who}click_share, {who}click_count from marts.url_category_clicks
         ) as shares
-        group by delivery_id having abs(sum(click_share) - 7 * (sum(click_count) > 0)::integer) > 1e-12
+        group by delivery_id having abs(sum(share) - 7 * (sum(n) > 0)::integer) > 1e-12
     """,
     "links and indicators": """
         select delivery_id from marts.delivery_indicators
         left join (
-            select delivery_id, sum(click_count) filter (where url_type = 1) as clicks, sum(click_count) filter (where url_type = 3) as opt_outs,
-                sum(click_count) filter (where url_type = 6) as mirrors, sum(click_count) filter (where url_type in (4, 5)) as pages, sum(click_count) as all_clicks
+            select delivery_id, sum({who}click_count) filter (where url_type = 1) as clicks, sum({who}click_count) filter (where url_type = 3) as opt_outs,
+                sum({who}click_count) filter (where url_type = 6) as mirrors, sum({who}click_count) filter (where url_type in (4, 5)) as pages,
+                sum({who}click_count) as all_clicks
             from marts.url_clicks group by 1
         ) as b using (delivery_id)
-        where (total_click_count, opt_out_click_count, mirror_page_click_count, visited_page_count)
+        where ({who}total_click_count, {who}opt_out_click_count, {who}mirror_page_click_count, {who}visited_page_count)
             <> (coalesce(clicks, 0), coalesce(opt_outs, 0), coalesce(mirrors, 0), coalesce(pages, 0))
-            or total_click_count > coalesce(all_clicks, 0)
+            or {who}total_click_count > coalesce(all_clicks, 0)
     """,
     "half hours and indicators": """
         select delivery_id from marts.delivery_indicators
@@ -108,8 +111,8 @@ ADDS_UP = {
     """,
     "messages and indicators": """
         select delivery_id from marts.delivery_indicators
-        left join (select delivery_id, count(*) filter (where has_clicked) as n from marts.message_engagement group by 1) as b using (delivery_id)
-        where recipient_click_count <> coalesce(n, 0)
+        left join (select delivery_id, count(*) filter (where {who}has_clicked) as n from marts.message_engagement group by 1) as b using (delivery_id)
+        where {who}recipient_click_count <> coalesce(n, 0)
     """,
     "domains and delivery": """
         select delivery_id from marts.deliveries join marts.delivery_indicators using (delivery_id)
@@ -139,23 +142,29 @@ ADDS_UP = {
         select delivery_id from marts.delivery_indicators
         left join (
             select delivery_id, count(*) filter (where event_type = 'open') as opens, count(distinct message_id) filter (where message_id <> 0) as recipients
-            from marts.tracking_events where is_counted group by 1
+            from marts.tracking_events where {who}is_counted group by 1
         ) as b using (delivery_id)
-        where (total_open_count, recipient_open_count) <> (coalesce(opens, 0), coalesce(recipients, 0))
+        where ({who}total_open_count, {who}recipient_open_count) <> (coalesce(opens, 0), coalesce(recipients, 0))
     """,
 }
 # Who clicked two links is in the count of each, and once in the delivery's.
 DISTINCT_BY_LINK = """
-    select sum(by_link.{who}) as by_link, sum(indicators.{measure}) as by_delivery
+    select sum(by_link.n) as by_link, sum(indicators.{measure}) as by_delivery
     from (
-        select delivery_id, sum(n) as {who} from (
-            select delivery_id, url_id, count(distinct nullif({who}::text, '0')) as n
-            from marts.tracking_events where is_counted and event_type = 'click' group by 1, 2
+        select delivery_id, sum(n) as n from (
+            select delivery_id, url_id, count(distinct nullif({whom}::text, '0')) as n
+            from marts.tracking_events where {who}is_counted and event_type = 'click' group by 1, 2
         ) as links group by 1
     ) as by_link
     inner join marts.delivery_indicators as indicators using (delivery_id)
     {where}
 """
+AUDIENCES = ("", "human_")
+DISTINCT = [
+    {"who": who, "whom": whom, "measure": f"{who}{measure}"}
+    for who in AUDIENCES
+    for whom, measure in (("message_id", "recipient_click_count"), ("person_id", "person_click_count"))
+]
 
 
 @pytest.fixture
@@ -181,11 +190,11 @@ def fed(landing, pipeline):
                 f"{first_url + place},{delivery_id},{url_type},{label},{category},https://www.example/{place},0,html,{offer}"
                 for place, (url_type, label, category, offer) in enumerate(delivery["links"], start=1)
             ]
-            for place, (message, url, seconds, uuid) in enumerate(delivery["reactions"]):
+            for place, (message, url, seconds, uuid, agent) in enumerate(delivery["reactions"]):
                 at = CONTACT + datetime.timedelta(seconds=seconds)
                 message_id, url_id = first_message + message if message else 0, first_url + url if url else 1
                 lines.append(
-                    f"50x{count * 1000 + place:016X}\t{at:%Y-%m-%dT%H:%M:%S}\t{message_id:x}\t{delivery_id:x}\t{url_id:x}\t0\t{uuid}\th\t\tMozilla/5.0\t203.0.113.10"
+                    f"50x{count * 1000 + place:016X}\t{at:%Y-%m-%dT%H:%M:%S}\t{message_id:x}\t{delivery_id:x}\t{url_id:x}\t0\t{uuid}\th\t\t{agent}\t203.0.113.10"
                 )
         landing.describe(deliveries=described, messages=messages, tracked_urls=urls)
         landing.write_log(lines, name=f"0x{count:016X}.log")
@@ -202,14 +211,20 @@ def test_events_add_up_and_persons_do_not(fed, connect_as):
     @given(st.lists(deliveries, min_size=20, max_size=30))
     def check(batch):
         fed(batch)
-        assert {name: rows for name, query in ADDS_UP.items() if (rows := fetch_all(reader, query))} == {}
-        for who, measure in (("message_id", "recipient_click_count"), ("person_id", "person_click_count")):
+        for who in AUDIENCES:
+            unequal = {name: fetch_all(reader, query.format(who=who)) for name, query in ADDS_UP.items()}
+            assert {name: rows for name, rows in unequal.items() if rows} == {}
+        for distinct in DISTINCT:
             less = DISTINCT_BY_LINK.format(
-                who=who, measure=measure, where=f"where by_link.{who} < indicators.{measure}"
+                **distinct, where="where by_link.n < indicators.{measure}".format(**distinct)
             )
             assert fetch_all(reader, less) == [(None, None)]
 
     check()
-    for who, measure in (("message_id", "recipient_click_count"), ("person_id", "person_click_count")):
-        ((by_link, by_delivery),) = fetch_all(reader, DISTINCT_BY_LINK.format(who=who, measure=measure, where=""))
+    # Among everybody there are some who clicked two links.
+    for distinct in DISTINCT[:2]:
+        ((by_link, by_delivery),) = fetch_all(reader, DISTINCT_BY_LINK.format(**distinct, where=""))
         assert by_link > by_delivery
+    assert fetch_all(reader, "select bool_or(is_automatic), bool_and(is_automatic) from marts.tracking_events") == [
+        (True, False)
+    ]
