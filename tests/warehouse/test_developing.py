@@ -61,7 +61,9 @@ def test_all_marts_of_ones_own_are_those_published_while_a_candidate_is_half_bui
         fetch_all(model, "select ops.hold_candidate(%s)", (candidate.publication_id,))
         before = contents(pipeline.warehouse.url)
         trial = build_trial(
-            analyst, ["int_tracking_events__judged+", "deliveries+", "recipients", "url_types"], be_quiet
+            analyst,
+            ["int_tracking_events__judged+", "deliveries+", "delivery_exclusions", "recipients", "url_types"],
+            be_quiet,
         )
         assert contents(pipeline.warehouse.url) == before
     marts = {name: schema for schema, name in fetch_all(connection, VERSIONED_MARTS)}

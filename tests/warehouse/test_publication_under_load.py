@@ -29,8 +29,8 @@ def wider_project(tmp_path_factory):
     for file, old, new in (
         (
             "url_clicks.sql",
-            "    occurrence\nfrom counted",
-            "    occurrence,\n    click_count > 0 as is_clicked\nfrom counted",
+            " as human_rank\nfrom counted",
+            " as human_rank,\n    click_count > 0 as is_clicked\nfrom counted",
         ),
         (
             "_click_stream__models.yml",

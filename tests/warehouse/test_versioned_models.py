@@ -139,8 +139,8 @@ def add_column(changed_project):
     """Let the mart url_clicks have one more column."""
     changed_project(
         "click_stream/url_clicks.sql",
-        "    occurrence\nfrom counted",
-        "    occurrence,\n    click_count > 0 as is_clicked\nfrom counted",
+        " as human_rank\nfrom counted",
+        " as human_rank,\n    click_count > 0 as is_clicked\nfrom counted",
     )
     changed_project(
         "click_stream/_click_stream__models.yml",
