@@ -2,23 +2,11 @@
 
 from great_expectations import ExpectationSuite
 
-from message_tracking.validation.rules import grain, never, structure, visitor_checks
+from message_tracking.validation.rules import never, visitor_checks
 
 SUITE = ExpectationSuite(
     name="browser_statistics",
     expectations=[
-        structure(
-            "activity_date",
-            "name",
-            "version",
-            "visitor_count",
-            "page_count",
-            "day_visitor_count",
-            "usage_rate",
-            "global_rate",
-            "relative_rate",
-        ),
-        grain("activity_date", "name", "version"),
         *visitor_checks("browser_statistics"),
         never(
             "visits_are_in_the_click_stream",

@@ -2,23 +2,11 @@
 
 from great_expectations import ExpectationSuite
 
-from message_tracking.validation.rules import grain, never, structure, visitor_checks
+from message_tracking.validation.rules import never, visitor_checks
 
 SUITE = ExpectationSuite(
     name="operating_system_statistics",
     expectations=[
-        structure(
-            "activity_date",
-            "name",
-            "version",
-            "visitor_count",
-            "page_count",
-            "day_visitor_count",
-            "usage_rate",
-            "global_rate",
-            "relative_rate",
-        ),
-        grain("activity_date", "name", "version"),
         *visitor_checks("operating_system_statistics"),
         never(
             "days_are_those_of_the_browsers",

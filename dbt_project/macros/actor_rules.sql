@@ -47,6 +47,11 @@
     )
 {%- endmacro %}
 
+{# Whether a class, kept as one letter, is of machines that act without a person: a prefetch or a scanner. #}
+{% macro is_automatic(letter) -%}
+    {{ letter }} in ('f', 's')
+{%- endmacro %}
+
 {# The word for a class that is kept as one letter. #}
 {% macro actor_class_of(letter) -%}
     case {{ letter }}

@@ -75,43 +75,43 @@
 {%- endmacro %}
 
 {#
-  Like `changes_of`, of the distinct values of some columns that begin the model's key: with `change` 1 where rows of the
-  candidate have them, and with -1 where rows of the live publication had them. `flags` are conditions by name, true where
-  they are of any of these rows.
+  Like `changes_of`, and besides the rows that did not change but are of the same key as one that did: all that the candidate
+  shows of such a key with `change` 1, and all that was published of it last with -1. For what is no sum of rows, such as a
+  distinct count, and so is counted anew for these keys. The key is columns that the model's own begins with.
 #}
-{% macro changes_of_distinct(model_name, columns, flags, is_full) -%}
-    {%- set columns = columns | join(', ') -%}
+{% macro changes_by_key(model_name, key, columns, is_full) -%}
+    {%- set columns = (key + columns) | join(', ') -%}
+    {%- set key = key | join(', ') -%}
     {%- set rows = ref(model_name) -%}
-    {%- set values -%}
+    select
+        1 as change,
         {{ columns }}
-        {%- for name, condition in flags.items() %},
-        bool_or({{ condition }}) as {{ name }}
-        {%- endfor %}
-    {%- endset -%}
-    {%- if is_full -%}
-    select
-        1 as change,
-        {{ values }}
     from {{ rows }}
-    group by {{ columns }}
-    {%- else -%}
-    {%- set is_changed -%}
-        ({{ columns }}) in (select {{ columns }} from ({{ changes_of(model_name, is_full) }}) as changed_rows)
-    {%- endset -%}
-    select
-        1 as change,
-        {{ values }}
-    from {{ rows }}
+    {%- if not is_full %}
+        {%- set is_changed -%}
+            ({{ key }}) in (select {{ key }} from ({{ changes_of(model_name, is_full) }}) as changed_rows)
+        {%- endset %}
     where {{ is_changed }}
-    group by {{ columns }}
     union all
     select
         -1 as change,
-        {{ values }}
+        {{ columns }}
     from {{ live_rows(model_name) }} as live_rows
     where {{ is_changed }}
-    group by {{ columns }}
-    {%- endif -%}
+    {%- endif %}
+{%- endmacro %}
+
+{# Events that changed, by `changes_by_message`, with the e-mail domain of their message; Others where it is not known. #}
+{% macro event_changes_by_domain(columns, is_full) -%}
+    select
+        events.*,
+        coalesce(messages.domain, 'Others') as domain
+    from ({{ changes_by_message('int_tracking_events__judged', columns, is_full) }}) as events
+    left join ({{ changes_by_message('message_engagement', ['domain'], is_full) }}) as messages
+        on
+            events.change = messages.change
+            and events.delivery_id = messages.delivery_id
+            and events.message_id = messages.message_id
 {%- endmacro %}
 
 {# Sums of changes, by key, added to the same sums as they were published last. `measures` are types by name. #}

@@ -4,46 +4,18 @@
 #}
 {% macro visitor_statistics(name) %}
 {%- set is_full = is_full_build() -%}
-{%- set visits = ref('int_visitors__pages') -%}
 {%- set days = ref('int_days__touched') -%}
-{%- set of_changed_visitors -%}
-    where (activity_date, visitor_id) in (select changes.activity_date, changes.visitor_id from changes)
-{%- endset -%}
 {%- set of_touched_days -%}
     where activity_date in (select days.activity_date from {{ days }} as days)
 {%- endset -%}
-with changes as (
-    {{ changes_of('int_visitors__pages', is_full) }}
+with visits as (
+    {{ changes_by_key(
+        'int_visitors__pages', ['activity_date', 'visitor_id'], ['user_agent_id', 'click_count', 'page_count'], is_full
+    ) }}
 ),
 
 user_agents as (
     select * from {{ ref('int_user_agents__families') }}
-),
-
-visits as (
-    {%- if is_full %}
-    select * from changes
-    {%- else %}
-    select
-        1 as change,
-        activity_date,
-        visitor_id,
-        user_agent_id,
-        click_count,
-        page_count
-    from {{ visits }}
-    {{ of_changed_visitors }}
-    union all
-    select
-        -1 as change,
-        activity_date,
-        visitor_id,
-        user_agent_id,
-        click_count,
-        page_count
-    from {{ live_rows('int_visitors__pages') }} as live_visits
-    {{ of_changed_visitors }}
-    {%- endif %}
 ),
 
 -- Only who clicked is a visitor (spec 4.9).

@@ -39,10 +39,17 @@ message_changes as (
 ),
 
 -- A person has a row for each domain, and is one person.
+person_clicks as (
+    {{ changes_by_key('int_persons__clicks', ['delivery_id', 'person_id'], ['human_click_count'], is_full) }}
+),
+
 person_changes as (
-    {{ changes_of_distinct(
-        'int_persons__clicks', ['delivery_id', 'person_id'], {'human_has_clicked': 'human_click_count > 0'}, is_full
-    ) }}
+    select
+        change,
+        delivery_id,
+        bool_or(human_click_count > 0) as human_has_clicked
+    from person_clicks
+    group by change, delivery_id, person_id
 ),
 
 message_statuses as (

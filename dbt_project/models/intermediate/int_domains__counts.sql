@@ -10,11 +10,7 @@ with message_changes as (
 ),
 
 events as (
-    {{ changes_by_message('int_tracking_events__judged', ['event_type', 'is_counted'], is_full) }}
-),
-
-messages as (
-    {{ changes_by_message('message_engagement', ['domain'], is_full) }}
+    {{ event_changes_by_domain(['event_type', 'is_counted'], is_full) }}
 ),
 
 person_changes as (
@@ -57,18 +53,13 @@ message_sums as (
 
 event_sums as (
     select
-        events.delivery_id,
-        coalesce(messages.domain, 'Others') as domain,
-        sum(events.change) filter (where events.message_id = 0) as unaddressed_event_count,
-        sum(events.change) filter (where events.event_type = 'opt_out') as opt_out_click_count
+        delivery_id,
+        domain,
+        sum(change) filter (where message_id = 0) as unaddressed_event_count,
+        sum(change) filter (where event_type = 'opt_out') as opt_out_click_count
     from events
-    left join messages
-        on
-            events.change = messages.change
-            and events.delivery_id = messages.delivery_id
-            and events.message_id = messages.message_id
-    where events.is_counted and (events.event_type = 'opt_out' or events.message_id = 0)
-    group by events.delivery_id, coalesce(messages.domain, 'Others')
+    where is_counted and (event_type = 'opt_out' or message_id = 0)
+    group by delivery_id, domain
 ),
 
 person_sums as (

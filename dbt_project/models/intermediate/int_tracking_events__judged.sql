@@ -91,7 +91,7 @@ opens as (
         *,
         ops.last_kept_open(occurred_at, {{ seconds('duplicate_open_seconds') }}) over before as last_kept_open_at,
         ops.last_kept_open(occurred_at, {{ seconds('duplicate_open_seconds') }})
-        filter (where actor_class not in ('f', 's')) over before as last_human_open_at
+        filter (where not {{ is_automatic('actor_class') }}) over before as last_human_open_at
     from classed
     where url_id = 1 and message_id <> 0
     window before as (
@@ -133,7 +133,7 @@ select
     is_known_url,
     is_in_totals,
     not coalesce(occurred_at < last_kept_open_at + {{ seconds('duplicate_open_seconds') }}, false) as is_counted,
-    actor_class not in ('f', 's')
+    not {{ is_automatic('actor_class') }}
     and not coalesce(occurred_at < last_human_open_at + {{ seconds('duplicate_open_seconds') }}, false) as human_is_counted,
     event_type,
     url_type_label,

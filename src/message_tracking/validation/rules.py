@@ -189,6 +189,18 @@ def ranks_run_from_one() -> Expectation:
 def visitor_checks(relation: str) -> list[Expectation]:
     """What holds of the statistics of visitors by day, name and version, be they browsers or operating systems."""
     return [
+        structure(
+            "activity_date",
+            "name",
+            "version",
+            "visitor_count",
+            "page_count",
+            "day_visitor_count",
+            "usage_rate",
+            "global_rate",
+            "relative_rate",
+        ),
+        grain("activity_date", "name", "version"),
         never(
             "counts_are_possible",
             "A row has visitors, each visitor a page, and no row or day more visitors than it can have.",

@@ -38,7 +38,7 @@ select
     {{ actor_class_of('events.actor_class') }} as actor_class,
     {{ names_of('events.actor_rules') }} as actor_reason,
     events.actor_rules_version,
-    events.actor_class in ('f', 's') as is_automatic
+    {{ is_automatic('events.actor_class') }} as is_automatic
 from events
 left join sources on events.source_id = sources.source_id
 left join user_agents on events.user_agent_id = user_agents.user_agent_id
