@@ -149,9 +149,7 @@ class EmbeddedServer:
         """Keep other processes from starting or stopping this server meanwhile."""
         with self._access():
             self.home.mkdir(parents=True, exist_ok=True)
-            with (self.home / ".postgres.lock").open("a") as file:
-                give_to_owner_of_folder(Path(file.name))
-                fcntl.flock(file, fcntl.LOCK_EX)
+            with locked(self.home / ".postgres.lock"):
                 yield
 
     # The user and the programs
@@ -397,22 +395,37 @@ def packaged_programs() -> Path:
     return Path(package.origin).parent / "pginstall18" / "bin"
 
 
+@contextmanager
+def locked(place: Path) -> Iterator[None]:
+    """Keep other processes from doing meanwhile what they do under the lock of this file."""
+    with place.open("a") as file:
+        give_to_owner_of_folder(place)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def own_user() -> SystemUser:
     """The user that runs the server for root, made where it is missing.
 
     Raises MessageTrackingError where it cannot be made.
     """
-    try:
-        return find_own_user()
-    except KeyError:
-        pass
+    # While two processes make it, each may read a number that the other's replaces.
+    with locked(system_folder() / "user.lock"):
+        try:
+            return find_own_user()
+        except KeyError:
+            return new_own_user()
+
+
+def new_own_user() -> SystemUser:
+    """Make the user, or raise MessageTrackingError."""
     command = ["useradd", "--system", "--no-create-home", "--home-dir", "/", "--shell", "/bin/false", SYSTEM_USER]
     try:
         said = run(command).stderr.strip()
     except OSError as error:
         said = str(error)
     try:
-        # Another process may have made it meanwhile.
+        # Whatever was said: somebody else may have made it meanwhile.
         return find_own_user()
     except KeyError:
         raise MessageTrackingError(
@@ -427,11 +440,16 @@ def find_own_user() -> SystemUser:
     return SystemUser(entry.pw_uid, entry.pw_gid)
 
 
-def make_system_folder(name: str) -> Path:
-    """A new folder outside of all homes, with a name that begins so. It stays when a home is deleted."""
+def system_folder() -> Path:
+    """The folder of what root's servers share, outside of all homes."""
     SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
     SYSTEM_FOLDER.chmod(0o755)
-    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=SYSTEM_FOLDER))
+    return SYSTEM_FOLDER
+
+
+def make_system_folder(name: str) -> Path:
+    """A new folder outside of all homes, with a name that begins so. It stays when a home is deleted."""
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=system_folder()))
 
 
 def copied_programs(programs: Path) -> Path:

@@ -1,5 +1,8 @@
 import socket
 import stat
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -57,3 +60,25 @@ def test_open_to_all_keeps_programs_programs_and_files_files(tmp_path):
     open_to_all(folder)
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "program", folder / "file")]
     assert modes == [0o755, 0o755, 0o644]
+
+
+def test_two_processes_make_one_system_user(tmp_path, monkeypatch):
+    made = []
+
+    def useradd(command):
+        time.sleep(0.1)
+        made.append(command[-1])
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    def find():
+        if not made:
+            raise KeyError
+        return embedded.SystemUser(999 - len(made), 0)
+
+    monkeypatch.setattr(embedded, "SYSTEM_FOLDER", tmp_path)
+    monkeypatch.setattr(embedded, "run", useradd)
+    monkeypatch.setattr(embedded, "find_own_user", find)
+    with ThreadPoolExecutor(2) as pool:
+        users = list(pool.map(lambda _: embedded.own_user(), range(2)))
+    assert made == [embedded.SYSTEM_USER]
+    assert users == [embedded.SystemUser(998, 0)] * 2
