@@ -86,10 +86,10 @@ SUITE = ExpectationSuite(
         ),
         never(
             "delivery_is_complete",
-            "Each delivery has got as many events as came in, less its duplicate opens.",
+            "Each delivery has got as many events as came in, less its duplicate opens and those while consent was withdrawn.",
             """
             select
-                delivery_id, counts.event_count, counts.duplicate_open_count, events.event_count as new_event_count,
+                delivery_id, counts.event_count, counts.duplicate_open_count, counts.withdrawn_count, events.event_count as new_event_count,
                 judged.kept_count as newly_kept_count
             from changed.int_deliveries__counts as counts
             left join live.int_deliveries__counts as before using (delivery_id)
@@ -100,8 +100,21 @@ SUITE = ExpectationSuite(
             ) as judged using (delivery_id)
             where
                 counts.event_count - coalesce(before.event_count, 0) <> coalesce(events.event_count, 0)
-                or counts.event_count - counts.duplicate_open_count
-                - coalesce(before.event_count - before.duplicate_open_count, 0) <> coalesce(judged.kept_count, 0)
+                or counts.event_count - counts.duplicate_open_count - counts.withdrawn_count
+                - coalesce(before.event_count - before.duplicate_open_count - before.withdrawn_count, 0) <> coalesce(judged.kept_count, 0)
+            """,
+        ),
+        never(
+            "nobody_who_refuses_is_shown",
+            "No event is shown that happened while its recipient refused to be tracked (design 5, spec 7.12).",
+            """
+            select event_id, delivery_id, message_id, events.recipient_id, refusals.refused_at
+            from {batch} as events
+            inner join intermediate.int_recipients__refusals as refusals
+                on
+                    events.recipient_id = refusals.recipient_id
+                    and events.occurred_at >= refusals.refused_at
+                    and events.occurred_at < refusals.ended_at
             """,
         ),
         never(
@@ -148,7 +161,7 @@ SUITE = ExpectationSuite(
             select delivery_id, kept_count as event_count, unlinked_count
             from changed.deliveries
             inner join (
-                select delivery_id, unlinked_count, event_count - duplicate_open_count as kept_count
+                select delivery_id, unlinked_count, event_count - duplicate_open_count - withdrawn_count as kept_count
                 from changed.int_deliveries__counts
             ) as counts using (delivery_id)
             where unlinked_count > 0.05 * kept_count

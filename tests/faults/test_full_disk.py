@@ -17,7 +17,7 @@ LINES = 60_000
 def sample(tmp_path_factory):
     """A folder, on another disk, with a sample and the sources file that names it."""
     folder = tmp_path_factory.mktemp("sample")
-    generate_sample(SampleOptions(LINES, deliveries=4, servers=1), folder / "campaign")
+    generate_sample(SampleOptions(LINES, deliveries=4, servers=1, without=frozenset({"consents"})), folder / "campaign")
     (folder / "sources.yml").write_text("sources: [{name: campaign, kind: folder, path: campaign}]\n")
     return folder
 

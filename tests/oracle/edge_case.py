@@ -109,6 +109,7 @@ def _write_logs(alpha: Path, beta: Path) -> None:
     log = _Log()
     _opens(log)
     _reactions(log)
+    _refused(log)
     _peer_clicks(log)
     write_acts(log, HALF, 31)
     repeated = log.line(5000.96, 1, 11)
@@ -177,6 +178,36 @@ def _reactions(log: _Log) -> None:
     log.line(101, 950, 951, STRANGE)
 
 
+def _refused(log: _Log) -> None:
+    """Reactions before, while and after tracking is refused, as `_consents` say."""
+    for seconds in (29_970, 30_040, 30_190, 30_210):
+        log.line(seconds, 21, 1)
+    for seconds in (30_000, 30_100, 30_200):
+        log.line(seconds, 21, 11)
+    log.line(30_001, 22, 11)
+    log.line(30_001, 23, 11)
+    log.line(30_300, 23, 11)
+    for place in range(3):
+        log.line(30_001 + place, 24, 11 + place, address="198.51.100.7")
+    log.line(30_001, 25, 11)
+
+
+def _consents() -> Iterable[dict[str, Any]]:
+    def chosen(recipient_id: int, seconds: int, is_allowed: str, purpose: str = "tracking") -> dict[str, Any]:
+        at = (CONTACT + timedelta(seconds=seconds)).isoformat()
+        return {"recipient_id": recipient_id, "purpose": purpose, "is_allowed": is_allowed, "effective_at": at}
+
+    yield chosen(61, 30_200, "true")
+    yield chosen(61, 30_000, "false")
+    yield chosen(62, 30_000, "false", "profiling")
+    yield chosen(63, 30_000, "")
+    yield chosen(63, 30_100, "false")
+    yield chosen(63, 30_200, "0")
+    yield chosen(64, 30_000, "false")
+    yield chosen(64, 30_003, "true")
+    yield chosen(0, 30_000, "false")
+
+
 def _peer_clicks(log: _Log) -> None:
     """Each peer has another click rate."""
     for peer in PEERS:
@@ -191,6 +222,7 @@ def _write_exports(alpha: Path, beta: Path) -> None:
     _write(alpha, "messages", _messages())
     _write(alpha, "tracked_urls", [{"delivery_id": MAIN, "content_part": "html"} | url for url in URLS])
     _write(alpha, "exclusions", _exclusions())
+    _write(alpha, "consents", _consents())
     _write(alpha, "recipients", [{"recipient_id": number, "first_name": f"First {number}"} for number in (1, 2)])
     urls = [
         {"url_id": 100 * peer, "delivery_id": peer, "type": 1, "source_url": f"https://{peer}.example/"}
@@ -277,6 +309,7 @@ def _messages() -> Iterable[dict[str, Any]]:
     yield sent | {"message_id": 720, "status": 6, "failure_reason": 1, "address_domain": "gmail.com"}
     yield sent | {"message_id": 721, "status": 2, "failure_reason": 1, "address_domain": "example.net"}
     yield sent | {"message_id": 9, "recipient_id": 9, "status": 6, "failure_reason": 8}
+    yield from (sent | {"message_id": 20 + number, "recipient_id": 60 + number} for number in range(1, 5))
     judged = sent | {"delivery_id": JUDGED, "event_at": edge_actors.SENT_AT}
     yield from (judged | {"message_id": number, "recipient_id": number} for number in edge_actors.MESSAGES)
     yield sent | {"message_id": 301, "delivery_id": HALF, "recipient_id": 31}

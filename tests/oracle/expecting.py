@@ -50,7 +50,7 @@ def expected_relations(
     for name, frame in tables.items():
         _store(database, name, frame)
     _execute(database, linking(rules))
-    _store(database, "judgements", judgements(observed_events(database), rules))
+    _store(database, "judgements", judgements(observed_events(database, rules), rules))
     _execute(database, counting(rules))
     return database
 

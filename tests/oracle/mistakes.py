@@ -36,6 +36,18 @@ _PLANTED: dict[str, tuple[str, str, Any]] = {
         "exclusion_key",
         ("recipient_id",),
     ),
+    # Consent
+    "consent-ignored": ("What a recipient refuses is counted", "withdrawn", "false"),
+    "consent-of-any-purpose": ("A refusal of another purpose holds too", "consent", "true"),
+    "permission-ignored": ("A refusal holds for ever", "consent", "purpose = 'tracking' and is_allowed is false"),
+    "refusal-after-its-moment": ("An event at the moment of a refusal is counted", "since", ">"),
+    "no-choice-refuses": (
+        "A choice that is left empty refuses",
+        "withdrawn",
+        "chosen.recipient_id is not null and chosen.is_allowed is not true",
+    ),
+    "nobody-refuses": ("What is refused for recipient 0 holds for the unknown", "chooser", "placed.recipient_id"),
+    "withdrawn-events-speak": ("An open or click that is refused speaks of later ones", "observed", "true"),
     # Reactions
     "window-edge-dropped": (
         "An open exactly 60 s after the kept one is dropped",

@@ -16,9 +16,11 @@ def linking(rules: Rules) -> list[str]:
     return [*_macros(rules), _linked(rules)]
 
 
-def observed_events(database: duckdb.DuckDBPyConnection) -> list[Observed]:
-    """Return the rows of `linked` in the order of their places, with what is judged of them."""
-    rows = database.execute(f"select {', '.join(Observed._fields)} from linked order by place").fetchall()
+def observed_events(database: duckdb.DuckDBPyConnection, rules: Rules) -> list[Observed]:
+    """Return the rows of `linked` that may be shown in the order of their places, with what is judged of them."""
+    rows = database.execute(
+        f"select {', '.join(Observed._fields)} from linked where {rules.observed} order by place"
+    ).fetchall()
     return [Observed(*row) for row in rows]
 
 
@@ -28,7 +30,7 @@ def counting(rules: Rules) -> list[str]:
     All that is counted is counted twice, in a schema per audience, and then shown side by side.
     """
     return [
-        "create table reactions as from linked join inputs.judgements using (event_id)",
+        "create table reactions as from linked join inputs.judgements using (event_id) where not is_withdrawn",
         f"create view stream as from reactions where {rules.stream}",
         _tracking_events(),
         "create table recipients as from inputs.recipients select * exclude (modified_at)",
@@ -95,6 +97,10 @@ def _macros(rules: Rules) -> list[str]:
 def _linked(rules: Rules) -> str:
     return f"""
         create table linked as
+        with chosen as (
+            select recipient_id, is_allowed, effective_at from inputs.consents where {rules.consent}
+        ),
+        placed as (
         select
             events.place,
             events.event_id,
@@ -130,6 +136,11 @@ def _linked(rules: Rules) -> str:
         left join inputs.deliveries using (delivery_id)
         left join inputs.messages on {rules.message_of}
         left join inputs.tracked_urls as urls on {rules.url_of}
+        )
+        select placed.*, coalesce({rules.withdrawn}, false) as is_withdrawn
+        from placed
+        asof left join chosen
+            on {rules.chooser} = chosen.recipient_id and placed.occurred_at {rules.since} chosen.effective_at
     """
 
 
@@ -139,7 +150,8 @@ def _tracking_events() -> str:
         from stream
         select * exclude (
             place, occurred_date, half_hour_at, bucket_at, amount, article, user_agent, client_ip, report_browser,
-            report_browser_version, report_operating_system, report_operating_system_version, report_device, is_mobile
+            report_browser_version, report_operating_system, report_operating_system_version, report_device, is_mobile,
+            is_withdrawn
         )
     """
 

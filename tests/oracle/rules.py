@@ -100,6 +100,13 @@ class Rules:
     sent_at: str = "case when messages.status = 1 then coalesce(messages.event_at, contact_at) else contact_at end"
     bucket: str = "epoch_us(occurred_at) // 300000000"
 
+    # Consent: design §5, spec §7.12
+    consent: str = "purpose = 'tracking'"
+    chooser: str = "nullif(placed.recipient_id, 0)"
+    since: str = ">="
+    withdrawn: str = "not chosen.is_allowed"
+    observed: str = "not is_withdrawn"
+
     # Who caused an event: docs/actors.md
     crawlers_in_any_case: bool = True
     named_machines_are_no_crawlers: bool = True

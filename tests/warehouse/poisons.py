@@ -487,6 +487,9 @@ STORED: dict[Check, StoredPoison] = {
             "int_tracking_events__judged", "event_type = 'transaction'", counter="counter + 1000", is_counted="false"
         )
     ),
+    ("tracking_events", "nobody_who_refuses_is_shown"): StoredPoison(
+        "insert into raw.consents values (1, null, 100, 'tracking', false, '2012-03-05')"
+    ),
     ("tracking_events", "people_s_figures_are_of_people"): StoredPoison(
         "update mart_store.int_tracking_events__judged set actor_class = 's' where event_type = 'transaction'"
     ),

@@ -253,6 +253,38 @@ def test_a_person_is_counted_once_and_in_each_domain(publish, connection):
     assert persons() == [(2, ["Gmail 1", "MSN 1", "Others 1"])]
 
 
+def test_what_a_recipient_refuses_is_not_shown_whenever_they_say_so(publish, connection, equals_a_recount):
+    def chosen(seconds: float, *, is_allowed: bool, purpose: str = "tracking") -> str:
+        return f"101,{purpose},{is_allowed},{CONTACT + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
+
+    def shown():
+        events = fetch_all(
+            connection,
+            "select (url_id, seconds_since_sent::integer)::text from marts.tracking_events order by occurred_at",
+        )
+        figures = "select recipient_open_count, total_click_count from marts.delivery_indicators"
+        return [event for (event,) in events], fetch_all(connection, figures)
+
+    described = {"deliveries": [delivery(1000)], "tracked_urls": [url(1001, 1000)]}
+    described["messages"] = [message(101, 1000), message(102, 1000)]
+    events = [(100, 101, 1000, 1), (130, 101, 1000, 1), (5000, 101, 1000, 1001, ADA), (9000, 101, 1000, 1001, ADA)]
+    publish([*events, (5000, 102, 1000, 1001, BOB)], **described)
+    everything = (["(1,100)", "(1001,5000)", "(1001,5000)", "(1001,9000)"], [(2, 3)])
+    assert shown() == everything
+    # Said later than it was refused: the second open is no duplicate of one that is not looked at any more.
+    publish(**described, consents=[chosen(90, is_allowed=False), chosen(120, is_allowed=True)])
+    assert shown() == (["(1,130)", "(1001,5000)", "(1001,5000)", "(1001,9000)"], [(2, 3)])
+    publish([(5100, 101, 1000, 1001, ADA)], **described, consents=[chosen(200, is_allowed=False)])
+    assert shown() == (["(1,130)", "(1001,5000)"], [(2, 1)])
+    publish(**described, consents=[chosen(8000, is_allowed=True), chosen(300, is_allowed=True, purpose="profiling")])
+    assert shown() == (["(1,130)", "(1001,5000)", "(1001,9000)"], [(2, 2)])
+    # Another one's message, who has refused nothing.
+    described["messages"] = [message(101, 1000).replace("101,1000,101", "101,1000,103")]
+    publish(**described)
+    assert shown()[1] == [(2, 4)]
+    equals_a_recount()
+
+
 def test_a_late_click_makes_a_scan_of_those_before_it(publish, connection, equals_a_recount):
     publish(
         [(50, 101, 1000, 1), (60, 101, 1000, 1001, ADA), (68, 101, 1000, 1003, ADA), (7200, 101, 1000, 1001, ADA)],

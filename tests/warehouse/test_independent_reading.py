@@ -221,6 +221,11 @@ PLANTED = {
         Planted(AGENTS, "        when named.agent_rule is not null then named.agent_rule\n", "", "tracking_events", reason("image_proxy_agent", "crawler_agent")),
         Planted("dbt_project.yml", "    soon_after_delivery: 30", "    soon_after_delivery: 100", "tracking_events", actor("person", "scanner")),
     ],
+    "consents": [
+        Planted("models/intermediate/int_recipients__refusals.sql", "    where purpose = '{{ var('consent_purpose') }}' and", "    where", "tracking_events", MISSING),
+        Planted(LINKED, "named.occurred_at >= refusals.refused_at", "named.occurred_at > refusals.refused_at", "tracking_events", TOO_MANY),
+        Planted(OBSERVED, "        and not is_withdrawn\n", "", "tracking_events", reason("", "link_burst")),
+    ],
     "audiences": [
         Planted("models/marts/click_stream/tracking_events.sql", "where events.is_counted or events.human_is_counted", "where events.is_counted", "tracking_events", MISSING),
         Planted(COUNTS, "{{ human }}is_counted and event_type = 'opt_out'", "is_counted and event_type = 'opt_out'", "delivery_indicators", "human_opt_out_click_count"),

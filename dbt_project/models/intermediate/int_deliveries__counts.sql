@@ -7,6 +7,7 @@
 {%- set measures = {
     'event_count': 'bigint',
     'duplicate_open_count': 'bigint',
+    'withdrawn_count': 'bigint',
     'unlinked_count': 'bigint',
     'message_count': 'bigint',
     'success_count': 'bigint',
@@ -61,7 +62,8 @@ event_sums as (
     select
         delivery_id,
         sum(change) as event_count,
-        sum(change) filter (where not is_counted) as duplicate_open_count,
+        sum(change) filter (where not is_counted and not is_withdrawn) as duplicate_open_count,
+        sum(change) filter (where is_withdrawn) as withdrawn_count,
         sum(change) filter (where is_counted and not (is_known_message and is_known_url)) as unlinked_count,
     {%- for human in ['', 'human_'] %}
         sum(change) filter (where {{ human }}is_counted and event_type = 'open') as {{ human }}total_open_count,

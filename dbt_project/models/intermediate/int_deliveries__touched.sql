@@ -7,6 +7,10 @@ with events as (
 
 changes as (
     select * from {{ ref('stg_delivery_data__changes') }}
+),
+
+messages as (
+    select * from {{ ref('int_messages__touched') }}
 )
 
 select delivery_id
@@ -16,3 +20,7 @@ union
 select delivery_id
 from changes
 where {{ is_new('load_id', is_full) }} and delivery_id is not null
+union
+-- Of recipients who have chosen anew whether they are tracked.
+select delivery_id
+from messages

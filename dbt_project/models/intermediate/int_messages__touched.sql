@@ -1,5 +1,6 @@
 {{ config(materialized='versioned', unique_key=['delivery_id', 'message_id']) }}
 {%- set is_full = is_full_build() -%}
+{%- set consents = ref('stg_delivery_data__consents') -%}
 
 with events as (
     select * from {{ ref('stg_tracking__events') }}
@@ -47,6 +48,17 @@ touched as (
             message_id
         from {{ live_rows('int_tracking_events__judged') }} as live_events
         where delivery_id in (select changed_deliveries.delivery_id from changed_deliveries)
+        union
+        -- Whoever has chosen anew, for what they did before.
+        select
+            delivery_id,
+            message_id
+        from {{ live_rows('int_tracking_events__judged') }} as live_events
+        where recipient_id in (
+            select consents.recipient_id
+            from {{ consents }} as consents
+            where {{ is_new('consents.load_id', is_full) }} and consents.purpose = '{{ var('consent_purpose') }}'
+        ) and recipient_id <> 0
     {%- endif %}
 )
 

@@ -34,7 +34,7 @@ scans as (
         requester_network,
         occurred_at
     from weighed
-    where weight >= {{ var('scanner_weight') }} and message_id <> 0
+    where weight >= {{ var('scanner_weight') }} and message_id <> 0 and not is_withdrawn
 ),
 
 beside_scans as (
@@ -93,7 +93,7 @@ opens as (
         ops.last_kept_open(occurred_at, {{ seconds('duplicate_open_seconds') }})
         filter (where not {{ is_automatic('actor_class') }}) over before as last_human_open_at
     from classed
-    where url_id = 1 and message_id <> 0
+    where url_id = 1 and message_id <> 0 and not is_withdrawn
     window before as (
         partition by delivery_id, message_id
         order by occurred_at, source collate "C", prefix, counter
@@ -109,7 +109,7 @@ placed as (
         null as last_kept_open_at,
         null as last_human_open_at
     from classed
-    where url_id <> 1 or message_id = 0
+    where url_id <> 1 or message_id = 0 or is_withdrawn
 )
 
 select
@@ -132,8 +132,11 @@ select
     is_known_message,
     is_known_url,
     is_in_totals,
-    not coalesce(occurred_at < last_kept_open_at + {{ seconds('duplicate_open_seconds') }}, false) as is_counted,
-    not {{ is_automatic('actor_class') }}
+    is_withdrawn,
+    not is_withdrawn
+    and not coalesce(occurred_at < last_kept_open_at + {{ seconds('duplicate_open_seconds') }}, false) as is_counted,
+    not is_withdrawn
+    and not {{ is_automatic('actor_class') }}
     and not coalesce(occurred_at < last_human_open_at + {{ seconds('duplicate_open_seconds') }}, false) as human_is_counted,
     event_type,
     url_type_label,

@@ -29,6 +29,10 @@ tracked_urls as (
     where {{ is_touched('delivery_id') }}
 ),
 
+refusals as (
+    select * from {{ ref('int_recipients__refusals') }}
+),
+
 message_statuses as (
     select * from {{ ref('message_statuses') }}
 ),
@@ -66,6 +70,7 @@ linked as (
         not coalesce(deliveries.is_proof or deliveries.is_model, true) as is_in_totals,
         messages.message_id is not null as is_known_message,
         tracked_urls.url_id is not null or named.url_id = 1 as is_known_url,
+        refusals.recipient_id is not null as is_withdrawn,
         coalesce(messages.recipient_id, 0) as recipient_id,
         case when named.url_id = 1 then 2 else tracked_urls.url_type end as url_type,
         case when named.url_id = 1 then 'Open' else coalesce(tracked_urls.label, '') end as url_label,
@@ -74,6 +79,11 @@ linked as (
     from named
     left join deliveries on named.delivery_id = deliveries.delivery_id
     left join messages on named.delivery_id = messages.delivery_id and named.message_id = messages.message_id
+    left join refusals
+        on
+            messages.recipient_id = refusals.recipient_id
+            and named.occurred_at >= refusals.refused_at
+            and named.occurred_at < refusals.ended_at
     left join message_statuses on messages.status = message_statuses.code
     left join tracked_urls on named.delivery_id = tracked_urls.delivery_id and named.url_id = tracked_urls.url_id
 ),
@@ -106,6 +116,7 @@ select
     is_known_message,
     is_known_url,
     is_in_totals,
+    is_withdrawn,
     event_type,
     url_type_label,
     url_label,

@@ -12,7 +12,8 @@ machine_networks as (
     select * from {{ ref('machine_networks') }}
 ),
 
--- Links of the mail itself: pages of a web site follow each other as fast as it sends them on.
+-- Links of the mail itself: pages of a web site follow each other as fast as it sends them on. What was done while consent was
+-- withdrawn says nothing of other events.
 spaced as (
     select
         *,
@@ -21,7 +22,11 @@ spaced as (
             order by occurred_at, source collate "C", prefix, counter
         ) <= {{ seconds('burst_gap_seconds') }} as follows_closely
     from events
-    where event_type in ('click', 'opt_out', 'mirror_page') and message_id <> 0 and requester_network is not null
+    where
+        event_type in ('click', 'opt_out', 'mirror_page')
+        and not is_withdrawn
+        and message_id <> 0
+        and requester_network is not null
 ),
 
 runs as (
@@ -73,6 +78,7 @@ select
     events.is_known_message,
     events.is_known_url,
     events.is_in_totals,
+    events.is_withdrawn,
     events.event_type,
     events.url_type_label,
     events.url_label,
