@@ -1,8 +1,8 @@
 """How well machines are told from people: `automatic_precision`, `automatic_recall` and `person_opens_lost`.
 
-Samples of several seeds are loaded and judged, and each event of the click stream is compared with who was planted
-behind its log line. As a baseline stands the rule that others use: what comes within two seconds of the delivery is a
-machine's.
+Samples of several seeds and of one profile (how their machines behave) are loaded and judged, and each event of the
+click stream is compared with who was planted behind its log line. As a baseline stands the rule that others use: what
+comes within two seconds of the delivery is a machine's. Figures of another profile than the default one carry its name.
 """
 
 import gzip
@@ -15,6 +15,7 @@ from benchmarks.measuring import report, say
 from benchmarks.warehouses import UNEVEN, BenchWarehouse, lines_option, new_warehouse, sample_options
 
 from message_tracking.sample.actors import ACTORS, ACTORS_FILE
+from message_tracking.sample.profiles import DEFAULT_PROFILE, PROFILES
 
 AUTOMATIC = ("prefetch", "scanner")
 BASELINE_SECONDS = 2
@@ -47,9 +48,11 @@ class Judgement:
         return self.actor in AUTOMATIC
 
 
-def judged(bench: BenchWarehouse, lines: int, seed: int) -> list[Judgement]:
+def judged(bench: BenchWarehouse, lines: int, seed: int, profile: str) -> list[Judgement]:
     """Load and judge a sample; returns what was found of it."""
-    folder = bench.add_sample(sample_options(lines, seed=seed, actors_file=True, without=UNEVEN))
+    folder = bench.add_sample(
+        sample_options(lines, seed=seed, actors_file=True, actors_profile=profile, without=UNEVEN)
+    )
     bench.load()
     bench.build(bench.open_candidate())
     with closing(bench.warehouse.connect("benchmark")) as session, session.cursor() as cursor:
@@ -96,23 +99,25 @@ def show_confusion(judgements: list[Judgement]) -> None:
 @click.command()
 @lines_option(50_000)
 @click.option("--seed", "seeds", type=int, multiple=True, default=(101, 102, 103, 104, 105), show_default=True)
-def main(lines: int, seeds: tuple[int, ...]) -> None:
+@click.option("--profile", type=click.Choice(list(PROFILES)), default=DEFAULT_PROFILE, show_default=True)
+def main(lines: int, seeds: tuple[int, ...], profile: str) -> None:
     """Judge samples of these seeds and compare with what was planted in them."""
+    of_profile = "" if profile == DEFAULT_PROFILE else f"_{profile}"
     found: list[list[Judgement]] = []
     for seed in seeds:
         with new_warehouse() as bench:
-            found.append(judged(bench, lines, seed))
+            found.append(judged(bench, lines, seed, profile))
         say(f"Judged the sample of seed {seed}")
     show_confusion([one for judgements in found for one in judgements])
     for name, rule in (("automatic", "is_automatic"), ("two_seconds", "is_early")):
         precisions, recalls = zip(*(precision_and_recall(one, rule) for one in found), strict=True)
-        report(f"{name}_precision", precisions, "of 1", "seeds")
-        report(f"{name}_recall", recalls, "of 1", "seeds")
+        report(f"{name}_precision{of_profile}", precisions, "of 1", "seeds")
+        report(f"{name}_recall{of_profile}", recalls, "of 1", "seeds")
     lost = [
         sum(one.count for one in judgements if one.actor == "image_proxy" and one.is_open and one.is_automatic)
         for judgements in found
     ]
-    report("person_opens_lost", lost, "opens", "seeds")
+    report(f"person_opens_lost{of_profile}", lost, "opens", "seeds")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,13 @@ def _list_traits(context: click.Context, _: click.Parameter, is_asked: bool) -> 
     help="Also write actors.csv.gz: who is behind each good line, a person or which kind of machine.",
 )
 @click.option(
+    "--actors-profile",
+    default="field",
+    show_default=True,
+    metavar="NAME",
+    help="How machines behave, and people who are hard to tell from them: field or second.",
+)
+@click.option(
     "--list-traits",
     is_flag=True,
     is_eager=True,

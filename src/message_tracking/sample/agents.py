@@ -80,11 +80,24 @@ BOTS: list[str] = [
 ]
 """What machines that follow links call themselves."""
 
-USER_AGENTS: list[str] = [*READERS, GOOGLE_PROXY, YAHOO_PROXY, APPLE_PREFETCH, *BOTS]
+OTHER_BOTS: list[str] = [
+    "python-requests/2.28.1",
+    "okhttp/4.12.0",
+    "Java/11.0.21",
+    "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0)",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/120.0.0.0 Safari/537.36",
+]
+"""The same of other machines; one of them pretends to be a browser that nobody has."""
+OTHER_BROWSERS: list[str] = [
+    f"Mozilla/5.0 ({desktop}) {_WEBKIT} Chrome/{version} Safari/537.36"
+    for version, desktop in product(["97.0.4692.99", "109.0.0.0", "120.0.0.0"], _DESKTOPS)
+]
+"""Browsers of some years ago, which machines go on pretending to be."""
+
+USER_AGENTS: list[str] = [*READERS, GOOGLE_PROXY, YAHOO_PROXY, APPLE_PREFETCH, *BOTS, *OTHER_BOTS, *OTHER_BROWSERS]
 
 APPLE_PLACES = [place for place, agent in enumerate(READERS) if "(iP" in agent or "Version/" in agent]
 """Places in USER_AGENTS of Apple's browsers, most popular first."""
-DESKTOP_PLACES = [place for place, agent in enumerate(READERS) if "Windows NT 10.0" in agent and _WEBKIT in agent]
-"""Places of ordinary browsers on desks: what scanners pretend to be."""
+DESKTOP_BROWSERS = [agent for agent in READERS if "Windows NT 10.0" in agent and _WEBKIT in agent]
+"""Ordinary browsers on desks: what scanners pretend to be."""
 NO_AGENT_PLACE = READERS.index("")
-BOT_PLACES = [USER_AGENTS.index(agent) for agent in BOTS]

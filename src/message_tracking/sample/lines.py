@@ -282,7 +282,7 @@ def _agents(campaign: Campaign, events: pl.DataFrame, person: Integers) -> Integ
     popularity = np.cumsum(1 / np.arange(3, len(READERS) + 3) ** 0.8)
     agents = np.searchsorted(popularity[:-1], fractions(person, seed + 30) * popularity[-1], side="right")
     if campaign.options.has_actors:
-        return senders.agents(campaign.messages.mailboxes, seed, events, agents)
+        return senders.agents(campaign.messages.mailboxes, events, agents)
     # Where nobody is told apart, opens show the agents of proxies as if they were people's.
     opens = events["kind"].to_numpy() == OPEN
     domains = campaign.messages.mailboxes.domains[events["recipient"].to_numpy()]
@@ -321,7 +321,7 @@ def _addresses(campaign: Campaign, events: pl.DataFrame, person: Integers) -> li
     places = (v4 % 2 * 256 + v4 // 2 % 256) * 254 + v4 // 512 % 254
     columns = [spread(picked(_v4_texts(), places.astype(np.int64)), is_v4), spread(of_rows(v6), is_v6)]
     if not is_own.all():
-        others = senders.network_addresses(seed, events.filter(pl.Series(~is_own)))
+        others = senders.network_addresses(campaign.options, events.filter(pl.Series(~is_own)))
         columns.append(spread(others, ~is_own))
     return columns
 

@@ -8,21 +8,9 @@ import numpy as np
 from message_tracking.sample.agents import GOOGLE_PROXY, YAHOO_PROXY
 from message_tracking.sample.deliveries import Flags, Integers
 from message_tracking.sample.hashing import fractions
-from message_tracking.sample.networks import (
-    AMAZON,
-    BARRACUDA,
-    DROPLETS,
-    GOOGLE,
-    GOOGLE_CLOUD,
-    MICROSOFT,
-    MIMECAST,
-    NETWORKS,
-    OUTLOOK,
-    PROOFPOINT,
-    YAHOO,
-    Network,
-)
+from message_tracking.sample.networks import GOOGLE, NETWORKS, OUTLOOK, YAHOO, Network
 from message_tracking.sample.options import SampleOptions
+from message_tracking.sample.profiles import FIELD, PROFILES, Profile
 
 _PUBLIC_DOMAINS = {
     "gmail.com": 0.38,
@@ -36,32 +24,7 @@ _PUBLIC_DOMAINS = {
 }
 """Domains that anybody can have an address at, and their share."""
 
-
-@dataclass(frozen=True)
-class Gateway:
-    """What a company lets its mail be looked at by."""
-
-    domain: str
-    network: Network
-    isolates: bool = False
-    """Whether people there click through a browser that runs in this network."""
-
-
-GATEWAYS = [
-    Gateway("mill.example", PROOFPOINT, isolates=True),
-    Gateway("bank.example", PROOFPOINT, isolates=True),
-    Gateway("clinic.example", MIMECAST, isolates=True),
-    Gateway("school.example", BARRACUDA),
-    Gateway("port.example", MICROSOFT),
-    Gateway("town.example", MICROSOFT),
-    Gateway("studio.example", AMAZON),
-    Gateway("lawyers.example", GOOGLE_CLOUD),
-    Gateway("bakery.example", DROPLETS),
-]
-_GATEWAY_SHARE = 0.065
-_ISOLATED_SHARE = 0.6
-
-DOMAINS = [*_PUBLIC_DOMAINS, *(gateway.domain for gateway in GATEWAYS)]
+DOMAINS = [*_PUBLIC_DOMAINS, *(gateway.domain for gateway in FIELD.gateways)]
 
 
 @dataclass(frozen=True)
@@ -79,9 +42,6 @@ PROXIES = [
     Proxy(("yahoo.com",), YAHOO, YAHOO_PROXY),
     Proxy(("outlook.com", "hotmail.com"), OUTLOOK, None),
 ]
-_PROXIED_SHARE = 0.34
-"""Of the people at those domains that no mail app prefetches for: the others' mail app fetches pictures itself."""
-_PREFETCHED_SHARE = 0.19
 
 NOTHING = -1
 """Stands for no gateway, no proxy, or no network but the reader's own."""
@@ -105,23 +65,30 @@ class Mailboxes:
 
     @cached_property
     def gateways(self) -> Integers:
-        """Place in GATEWAYS, or NOTHING."""
+        """Place in the profile's gateways, or NOTHING."""
         if not (self.options.has("scanners") or self.options.has("isolation_browsers")):
             return np.full(self.count, NOTHING)
-        drawn = self._drawn(71)
-        return np.where(drawn < _GATEWAY_SHARE, (drawn / _GATEWAY_SHARE * len(GATEWAYS)).astype(np.int64), NOTHING)
+        drawn, share = self._drawn(71), self._profile.gateway_share
+        place = (drawn / share * len(self._profile.gateways)).astype(np.int64)
+        return np.where(drawn < share, place, NOTHING)
+
+    @cached_property
+    def gateway_networks(self) -> Integers:
+        """Place in NETWORKS of the gateway's network, or NOTHING."""
+        networks = [NETWORKS.index(gateway.network) for gateway in self._profile.gateways]
+        return np.array([*networks, NOTHING])[self.gateways]
 
     @cached_property
     def are_isolated(self) -> Flags:
         """Who clicks through a browser in the gateway's network."""
-        isolates = np.array([*(gateway.isolates for gateway in GATEWAYS), False])[self.gateways]
-        drawn = self._drawn(72) < _ISOLATED_SHARE
+        isolates = np.array([*(gateway.isolates for gateway in self._profile.gateways), False])[self.gateways]
+        drawn = self._drawn(72) < self._profile.isolated_share
         return np.asarray(isolates & drawn & self.options.has("isolation_browsers"))
 
     @cached_property
     def are_prefetched(self) -> Flags:
         """Whose mail app opens every message."""
-        return np.asarray((self._drawn(73) < _PREFETCHED_SHARE) & self.options.has("prefetches"))
+        return np.asarray((self._drawn(73) < self._profile.prefetched_share) & self.options.has("prefetches"))
 
     @cached_property
     def proxies(self) -> Integers:
@@ -129,13 +96,22 @@ class Mailboxes:
         places = np.full(len(DOMAINS), NOTHING)
         for place, proxy in enumerate(PROXIES):
             places[[DOMAINS.index(domain) for domain in proxy.domains]] = place
-        is_proxied = (self._drawn(74) < _PROXIED_SHARE) & ~self.are_prefetched & (self.gateways < 0)
+        is_proxied = (self._drawn(74) < self._profile.proxied_share) & ~self.are_prefetched & (self.gateways < 0)
         is_proxied &= self.options.has("image_proxies")
         return np.where(is_proxied, places[self.domains], NOTHING)
+
+    @property
+    def _profile(self) -> Profile:
+        return self.options.profile
 
     def _drawn(self, salt: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         return fractions(np.arange(self.count), self.options.seed + salt)
 
 
-GATEWAY_NETWORKS = np.array([NETWORKS.index(gateway.network) for gateway in GATEWAYS])
+GATEWAY_NETWORKS = [
+    place
+    for place, network in enumerate(NETWORKS)
+    if network in {gateway.network for profile in PROFILES.values() for gateway in profile.gateways}
+]
+"""Places in NETWORKS of the gateways of all profiles."""
 PROXY_NETWORKS = np.array([NETWORKS.index(proxy.network) for proxy in PROXIES])

@@ -1,15 +1,6 @@
-"""Networks that machines act from, and addresses of them."""
+"""Networks that machines act from."""
 
 from dataclasses import dataclass
-from functools import cache
-from ipaddress import ip_network
-
-import numpy as np
-import pyarrow as pa
-
-from message_tracking.sample.deliveries import Integers
-from message_tracking.sample.hashing import mixed
-from message_tracking.sample.texts import picked, table
 
 
 @dataclass(frozen=True)
@@ -38,6 +29,12 @@ AMAZON = Network("amazon", ("18.184.0.0/15", "52.28.0.0/16"))
 GOOGLE_CLOUD = Network("google_cloud", ("34.89.0.0/16", "35.198.64.0/18"))
 DROPLETS = Network("droplets", ("159.89.0.0/19", "167.172.160.0/20"))
 
+CISCO = Network("cisco", ("68.232.128.0/19", "207.54.64.0/19"))
+TREND_MICRO = Network("trend_micro", ("150.70.0.0/16", "216.104.0.0/19"))
+AZURE = Network("azure", ("20.72.0.0/16", "13.66.0.0/17"))
+VIRGINIA = Network("virginia", ("3.208.0.0/12", "34.192.0.0/12"))
+COGENT = Network("cogent", ("38.96.0.0/13", "154.48.0.0/14"))
+
 NETWORKS = [
     GOOGLE,
     YAHOO,
@@ -50,28 +47,9 @@ NETWORKS = [
     AMAZON,
     GOOGLE_CLOUD,
     DROPLETS,
+    CISCO,
+    TREND_MICRO,
+    AZURE,
+    VIRGINIA,
+    COGENT,
 ]
-
-NEIGHBOURS = 16
-"""Addresses that follow on each other: a small network."""
-_SMALL_NETWORKS = 256
-"""As many of each network are in use."""
-
-
-def addresses(networks: Integers, small_networks: Integers, hosts: Integers) -> pa.BinaryArray:
-    """An address of each network (a place in NETWORKS): equal numbers are neighbours, equal hosts the same address."""
-    small_network = networks * _SMALL_NETWORKS + small_networks % _SMALL_NETWORKS
-    return picked(_texts(), small_network * NEIGHBOURS + hosts % NEIGHBOURS)
-
-
-@cache
-def _texts() -> pa.BinaryArray:
-    texts = []
-    for network in NETWORKS:
-        ranges = [ip_network(one) for one in network.ranges]
-        for number, bits in enumerate(mixed(np.arange(_SMALL_NETWORKS), 70).tolist()):
-            chosen = ranges[number % len(ranges)]
-            # The first and the last small network are left out: some of their addresses are no hosts.
-            first = NEIGHBOURS * (1 + bits % (chosen.num_addresses // NEIGHBOURS - 2))
-            texts += [str(chosen[first + host]) for host in range(NEIGHBOURS)]
-    return table(texts)

@@ -5,6 +5,7 @@ import string
 from dataclasses import dataclass, replace
 
 from message_tracking.errors import ConfigurationError
+from message_tracking.sample.profiles import DEFAULT_PROFILE, PROFILES, Profile, check_profile
 from message_tracking.sample.traits import ACTOR_TRAITS, TRAITS, check_traits
 
 PREFIXES = "56789" + string.ascii_letters
@@ -36,10 +37,13 @@ class SampleOptions:
     """Names of TRAITS that are left out."""
     actors_file: bool = False
     """Whether to write who was behind each good line, where that was planted."""
+    actors_profile: str = DEFAULT_PROFILE
+    """Name of the PROFILES by which machines behave, and the people who are hard to tell from them."""
 
     def __post_init__(self) -> None:
         """Check the names and ranges."""
         check_traits(self.without)
+        check_profile(self.actors_profile)
         today = datetime.datetime.now(datetime.UTC).date()
         ranges = {
             "lines": (self.lines, 1, 2**31),
@@ -62,6 +66,11 @@ class SampleOptions:
         return trait not in self.without
 
     @property
+    def profile(self) -> Profile:
+        """The numbers of its actors."""
+        return PROFILES[self.actors_profile]
+
+    @property
     def has_actors(self) -> bool:
         """Whether anything is planted that tells people and machines apart."""
         return not self.without >= ACTOR_TRAITS
@@ -71,5 +80,8 @@ class SampleOptions:
         return replace(self, gzip_share=0.0, corrupted_share=0.0, without=frozenset(TRAITS))
 
     def described(self) -> dict[str, object]:
-        """The options as planted.json holds them."""
-        return {**vars(self), "start": self.start.isoformat(), "without": sorted(self.without)}
+        """The options as planted.json holds them: the default profile goes without saying, as in older samples."""
+        described = {**vars(self), "start": self.start.isoformat(), "without": sorted(self.without)}
+        if self.actors_profile == DEFAULT_PROFILE:
+            del described["actors_profile"]
+        return described

@@ -49,8 +49,6 @@ _KIND_SHARES = np.array([0.59, 0.28, 0.012, 0.05, 0.028, 0.03, 0.01])
 _REPEAT_SHARE = 0.06
 _LINES_PER_EDGE = 150
 _LINES_PER_FAST_READER = 150
-_FAST_READERS = [[1]] * 9 + [[1, 2]]
-"""Ten people who click fast: how many links after their first one each further one is that they click."""
 _ELSEWHERE_SHARE = 0.06
 _EXTRA_INTEREST = 0.5
 _LEAST = 1e-300
@@ -161,7 +159,8 @@ class Reactions:
         edges = edges if options.has("edge_opens") else []
         edge_count = sum(map(len, edges))
         repeat_count = int(count * _REPEAT_SHARE) if options.has("repeated_reactions") else 0
-        fast_readers = [_FAST_READERS[place % len(_FAST_READERS)] for place in range(count // _LINES_PER_FAST_READER)]
+        readers = options.profile.fast_readers
+        fast_readers = [readers[place % len(readers)] for place in range(count // _LINES_PER_FAST_READER)]
         fast_readers = fast_readers if options.has("fast_readers") else []
         primary_count = count - repeat_count - edge_count - sum(map(len, fast_readers))
         primary = self._primaries(generator, begin, end, first_serial, primary_count)
@@ -181,9 +180,9 @@ class Reactions:
         return pl.concat(drawn).with_columns(serial=pl.int_range(first_serial, first_serial + count, dtype=pl.Int64))
 
     def _fast_clicks(
-        self, generator: np.random.Generator, primary: pl.DataFrame, fast_readers: list[list[int]]
+        self, generator: np.random.Generator, primary: pl.DataFrame, fast_readers: list[tuple[int, ...]]
     ) -> pl.DataFrame:
-        """Let people who clicked a link click one or two others within seconds."""
+        """Let people who clicked a link click a few others within seconds."""
         urls, mailboxes = self.campaign.urls, self.campaign.messages.mailboxes
         is_isolated = mailboxes.are_isolated[primary["recipient"].to_numpy()]
         clicks = np.flatnonzero((primary["kind"].to_numpy() == CLICK) & ~is_isolated)

@@ -49,7 +49,7 @@ _ACTOR_TRAITS: dict[str, pl.Expr] = {
     "prefetches": pl.col("actor") == PREFETCH,
     "image_proxies": pl.col("actor") == IMAGE_PROXY,
     "scanners": pl.col("actor") == SCANNER,
-    "isolation_browsers": (pl.col("actor") == PERSON) & pl.col("network").is_in(GATEWAY_NETWORKS.tolist()),
+    "isolation_browsers": (pl.col("actor") == PERSON) & pl.col("network").is_in(GATEWAY_NETWORKS),
 }
 """The same for columns that are only there where people and machines are told apart."""
 

@@ -13,7 +13,9 @@ import polars as pl
 from message_tracking.sample.campaign import Campaign
 from message_tracking.sample.deliveries import Flags, Integers
 from message_tracking.sample.events import TICKS
+from message_tracking.sample.hashing import fractions
 from message_tracking.sample.mailboxes import NOTHING
+from message_tracking.sample.profiles import Profile, Range
 from message_tracking.sample.tracked_urls import UrlType
 
 Numbers = npt.NDArray[np.float64]
@@ -25,11 +27,9 @@ _MOST_OF_ALL = 0.5
 """Share of all lines that visits may have: a small sample has fewer visits than messages would have."""
 _MINUTE, _HOUR = 60 * TICKS, 3_600 * TICKS
 
-_PREFETCHED_SHARE, _SCANNED_SHARE, _SCANNED_AT_CLICK_SHARE, _QUICK_SHARE = 0.95, 0.93, 0.07, 0.004
-"""Of the messages of mailboxes of the kind; scans at a click come after an ordinary one."""
-_OPENING_SHARE, _QUICK_OPENING_SHARE = 0.65, 0.8
-_ALL_LINKS_UP_TO, _FEW_LINKS_UP_TO = 0.34, 0.5
-"""Of scans: those that follow every link, and those that follow one or two; the others follow three or more."""
+_PREFETCHED_SHARE = 0.95
+"""Of the messages of mailboxes that a mail app prefetches for."""
+_QUICK_OPENING_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -77,41 +77,55 @@ class VisitPlan:
         messages = self.campaign.messages
         is_prefetched = messages.mailboxes.are_prefetched[messages.recipients[: messages.count]]
         chosen = self._drawn(generator, is_prefetched & ~messages.is_text[: messages.count], _PREFETCHED_SHARE)
-        delay = np.clip(generator.lognormal(np.log(40 * _MINUTE), 1.3, chosen.size), 2 * _MINUTE, 36 * _HOUR)
+        median, spread = self._profile.prefetch_delay * TICKS, self._profile.prefetch_spread
+        least, most = in_ticks(self._profile.prefetch_range)
+        delay = np.clip(generator.lognormal(np.log(median), spread, chosen.size), least, most)
         return self._planned(PREFETCHING, chosen, delay, opens=np.ones(chosen.size, np.bool_), clicks=0 * chosen)
 
     def _scans(self, generator: np.random.Generator) -> pl.DataFrame:
         """Soon after the send for most; some messages are looked at again when somebody clicks."""
-        messages, options = self.campaign.messages, self.campaign.options
+        messages, options, profile = self.campaign.messages, self.campaign.options, self._profile
         is_scanned = messages.mailboxes.gateways[messages.recipients[: messages.count]] != NOTHING
-        chosen = self._drawn(generator, is_scanned & options.has("scanners"), _SCANNED_SHARE)
+        chosen = self._drawn(generator, is_scanned & options.has("scanners"), profile.scanned_share)
         links = self.links_of(chosen, SCAN).sum(axis=1)
-        opens = (generator.random(chosen.size) < _OPENING_SHARE) & ~messages.is_text[chosen]
+        opens = (generator.random(chosen.size) < profile.opening_share) & ~messages.is_text[chosen]
         scope = generator.random(chosen.size)
-        few = generator.integers(1, 3, chosen.size)
+        few = generator.integers(1, profile.most_few_links + 1, chosen.size)
         some = 3 + (generator.random(chosen.size) ** 2 * (links - 3)).astype(np.int64)
-        clicks = np.select([scope < _ALL_LINKS_UP_TO, scope < _FEW_LINKS_UP_TO], [links, few], some).clip(0, links)
-        first = self._planned(SCAN, chosen, _scan_delays(generator, chosen.size), opens, clicks)
+        all_up_to, few_up_to = np.cumsum([profile.all_links_share, profile.few_links_share])
+        clicks = np.select([scope < all_up_to, scope < few_up_to], [links, few], some).clip(0, links)
+        first = self._planned(SCAN, chosen, _scan_delays(generator, profile, chosen.size), opens, clicks)
 
-        again = np.flatnonzero(generator.random(chosen.size) < _SCANNED_AT_CLICK_SHARE)
+        again = np.flatnonzero(generator.random(chosen.size) < profile.scanned_at_click_share)
         delay = _spread_evenly(generator, 10 * _MINUTE, 40 * _HOUR, again.size)
         scope = generator.random(again.size)
         clicks = np.select([scope < 0.6, scope < 0.8], [1, generator.integers(2, 4, again.size)], links[again])
         clicks = clicks.clip(0, links[again]) + 1
-        return pl.concat(
-            [first, self._planned(SCAN_AT_CLICK, chosen[again], delay, np.zeros(again.size, np.bool_), clicks)]
-        )
+        at_clicks = self._planned(SCAN_AT_CLICK, chosen[again], delay, np.zeros(again.size, np.bool_), clicks)
+        return pl.concat([first, at_clicks, self._scans_again(first)])
+
+    def _scans_again(self, first: pl.DataFrame) -> pl.DataFrame:
+        """The same as some of the first scans, within two days after them."""
+        seed = self.campaign.options.seed
+        again = first.filter(fractions(first["message"].to_numpy(), seed + 83) < self._profile.scanned_again_share)
+        later = _spread_evenly(np.random.default_rng([seed, 13]), _MINUTE, 40 * _HOUR, again.height)
+        return again.with_columns(start=pl.col("start") + pl.Series(later.astype(np.int64)))
 
     def _quick(self, generator: np.random.Generator) -> pl.DataFrame:
-        """People who happen to look when the message comes: they click less than 20 seconds after the send."""
+        """People who happen to look when the message comes: they click seconds after the send."""
         messages, options = self.campaign.messages, self.campaign.options
         has_gateway = messages.mailboxes.gateways[messages.recipients[: messages.count]] != NOTHING
-        chosen = self._drawn(generator, ~has_gateway & options.has("fast_readers"), _QUICK_SHARE)
+        chosen = self._drawn(generator, ~has_gateway & options.has("fast_readers"), self._profile.quick_share)
         drawn = generator.random(chosen.size)
         clicks = np.select([drawn < 0.7, drawn < 0.95], [1, 2], 3)
         shows = messages.nearest_seen[chosen] == chosen
         opens = shows & ~messages.is_text[chosen] & (generator.random(chosen.size) < _QUICK_OPENING_SHARE)
-        return self._planned(QUICK, chosen, generator.uniform(2 * TICKS, 16 * TICKS, chosen.size), opens, clicks)
+        delay = generator.uniform(*in_ticks(self._profile.quick_range), chosen.size)
+        return self._planned(QUICK, chosen, delay, opens, clicks)
+
+    @property
+    def _profile(self) -> Profile:
+        return self.campaign.options.profile
 
     def _drawn(self, generator: np.random.Generator, may_be: Flags, share: float) -> Integers:
         return np.flatnonzero(may_be & self._reached & (generator.random(may_be.size) < share))
@@ -130,15 +144,21 @@ class VisitPlan:
         )
 
 
-def _scan_delays(generator: np.random.Generator, count: int) -> Numbers:
-    """From the send to the scan: three quarters of a minute for most, more or less; some take hours, few hurry."""
-    ordinary = generator.lognormal(np.log(40 * TICKS), 0.38, count)
-    hurried = generator.uniform(3 * TICKS, 20 * TICKS, count)
-    slow = _spread_evenly(generator, _MINUTE, 6 * _HOUR, count)
+def _scan_delays(generator: np.random.Generator, profile: Profile, count: int) -> Numbers:
+    """From the send to the scan: about the same for most; some take hours, few hurry."""
+    ordinary = generator.lognormal(np.log(profile.scan_delay * TICKS), profile.scan_spread, count)
+    hurried = generator.uniform(*in_ticks(profile.hurried_range), count)
+    slow = _spread_evenly(generator, *in_ticks(profile.slow_range), count)
     drawn = generator.random(count)
-    return np.select([drawn < 0.005, drawn < 0.86], [hurried, ordinary], slow)
+    return np.select([drawn < profile.hurried_share, drawn < 1 - profile.slow_share], [hurried, ordinary], slow)
 
 
-def _spread_evenly(generator: np.random.Generator, least: int, most: int, count: int) -> Numbers:
+def in_ticks(seconds: Range) -> Range:
+    """The same in hundredths of a second."""
+    least, most = seconds
+    return least * TICKS, most * TICKS
+
+
+def _spread_evenly(generator: np.random.Generator, least: float, most: float, count: int) -> Numbers:
     """Times of every order of magnitude."""
     return np.exp(generator.uniform(np.log(least), np.log(most), count))

@@ -23,12 +23,10 @@ from message_tracking.sample.events import (
 )
 from message_tracking.sample.hashing import fractions
 from message_tracking.sample.parameters import NONE
+from message_tracking.sample.profiles import Profile
 from message_tracking.sample.tracked_urls import TrackedUrls
-from message_tracking.sample.visit_plan import PREFETCHING, QUICK, SCAN_AT_CLICK, VisitPlan
+from message_tracking.sample.visit_plan import PREFETCHING, QUICK, SCAN_AT_CLICK, VisitPlan, in_ticks
 
-_IN_BODY_ORDER_SHARE = 0.7
-_COOKIE_SHARE = 0.3
-"""Of scans: those that send the cookie back that they got."""
 _PIXEL = -1
 """Stands for no link but the open pixel."""
 
@@ -64,7 +62,7 @@ class Visits:
         what, message, visit = (plan[name].to_numpy()[place] for name in ("what", "message", "visit"))
         delivery, recipient, is_open = messages.deliveries[message], messages.recipients[message], link == _PIXEL
         by_people = actors_of_people(messages.mailboxes, recipient, is_open, is_by_person)
-        keeps_cookies = fractions(visit, self.campaign.options.seed + 82) < _COOKIE_SHARE
+        keeps_cookies = fractions(visit, self.campaign.options.seed + 82) < self._profile.cookie_share
         # _PIXEL stands for the last one.
         kinds = np.append(_kinds_of(urls), OPEN)
         return pl.DataFrame(
@@ -102,10 +100,13 @@ class Visits:
         rank = keys.argsort(axis=1).argsort(axis=1)
         is_followed = rank < (click_count - is_at_click)[:, None]
 
-        in_body_order = (generator.random(what.size) < _IN_BODY_ORDER_SHARE) & ~is_at_click
+        in_body_order = (generator.random(what.size) < self._profile.in_body_order_share) & ~is_at_click
         place = np.where(in_body_order[:, None], np.cumsum(is_followed, axis=1) - 1, rank)
         after = np.take_along_axis(self._times(generator, what, links.shape[1]), place.clip(0), axis=1)
-        lead = np.where(what == QUICK, generator.uniform(80, 250, what.size), generator.uniform(20, 300, what.size))
+        least, most = in_ticks(self._profile.lead_range)
+        of_people = generator.uniform(80, 250, what.size)
+        of_machines = generator.uniform(least, most, what.size)
+        lead = np.where(what == QUICK, of_people, of_machines)
         lead = (lead * (plan["opens"].to_numpy() | is_at_click)).astype(np.int64)
 
         visit, link = np.nonzero(is_followed)
@@ -119,10 +120,17 @@ class Visits:
             np.concatenate([what[opening] == QUICK, np.full(clicking.size, True), what[visit] == QUICK]),
         )
 
+    @property
+    def _profile(self) -> Profile:
+        return self.campaign.options.profile
+
     def _times(self, generator: np.random.Generator, what: Integers, count: int) -> Integers:
         """Hundredths of a second from the first click of each visit to the first, second, ... of it."""
-        pace = generator.lognormal(np.log(60), 0.8, what.size)[:, None]
-        of_machines = (pace * generator.lognormal(0, 0.7, (what.size, count))).clip(3, 900)
+        profile = self._profile
+        pace = generator.lognormal(np.log(profile.pace * TICKS), profile.pace_spread, what.size)[:, None]
+        least, most = in_ticks(profile.step_range)
+        steps = generator.lognormal(0, profile.step_spread, (what.size, count))
+        of_machines = (pace * steps).clip(least, most)
         of_people = generator.uniform(120, 800, (what.size, count))
         gaps = np.where((what == QUICK)[:, None], of_people, of_machines).astype(np.int64)
         gaps[:, 0] = 0

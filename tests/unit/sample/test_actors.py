@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from message_tracking.errors import ConfigurationError
 from message_tracking.sample import SampleOptions, generate_sample
-from message_tracking.sample.agents import BOTS, GOOGLE_PROXY, YAHOO_PROXY
+from message_tracking.sample.agents import BOTS, GOOGLE_PROXY, OTHER_BOTS, YAHOO_PROXY
+from message_tracking.sample.profiles import PROFILES
 from message_tracking.sample.traits import ACTOR_TRAITS
 
 VENDORS = {"proofpoint", "mimecast", "barracuda", "microsoft"}
@@ -18,17 +20,30 @@ CLOUDS = {"amazon", "google_cloud", "droplets"}
 OPTIONS = SampleOptions(lines=40_000, seed=11, corrupted_share=0, actors_file=True)
 
 
+HIDDEN = {"late_events", "unknown_messages", "zero_messages", "foreign_messages", "unknown_urls", "foreign_urls"}
+"""Traits by which lines are missing, late, or name another message."""
+
+
 @pytest.fixture(scope="module")
 def field(small_chunks: None, read_sample: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A sample without lines that are missing, late, or name another message."""
-    hidden = {"late_events", "unknown_messages", "zero_messages", "foreign_messages", "unknown_urls", "foreign_urls"}
     folder = tmp_path_factory.mktemp("actors") / "campaign"
-    generate_sample(replace(OPTIONS, without=frozenset(hidden)), folder)
+    generate_sample(replace(OPTIONS, without=frozenset(HIDDEN)), folder)
+    return read_sample(folder)
+
+
+@pytest.fixture(scope="module")
+def second(small_chunks: None, read_sample: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("second") / "campaign"
+    generate_sample(replace(OPTIONS, actors_profile="second", without=frozenset(HIDDEN)), folder)
     return read_sample(folder)
 
 
 @pytest.fixture(scope="module")
 def bursts(field) -> list[list[Any]]:
+    return scans(field)
+
+
+def scans(field: Any) -> list[list[Any]]:
     """What scanners do with a message, until they leave it alone for a minute."""
     by_message = defaultdict(list)
     for found in field.of_actor("scanner"):
@@ -284,3 +299,50 @@ def test_scanners_follow_the_link_that_people_do_not_see(field, bursts) -> None:
         )
     avoiding = [burst for burst in bursts if len(burst) > 5 and not lures.keys() & {found.url_id for found in burst}]
     assert avoiding
+
+
+# Other habits.
+
+
+def test_the_default_profile_goes_without_saying(read_sample, tmp_path) -> None:
+    for profile in PROFILES:
+        generate_sample(SampleOptions(lines=2_000, actors_profile=profile), tmp_path / profile)
+    generate_sample(SampleOptions(lines=2_000), tmp_path / "field")
+    field, second = (read_sample(tmp_path / profile) for profile in PROFILES)
+    assert "actors_profile" not in field.planted["options"]
+    assert second.planted["options"]["actors_profile"] == "second"
+    assert field.lines != second.lines
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"--actors-profile third: .*\s.*field or second"):
+        SampleOptions(actors_profile="third")
+
+
+def test_profiles_are_of_the_same_companies() -> None:
+    domains = [[gateway.domain for gateway in profile.gateways] for profile in PROFILES.values()]
+    assert domains[0] == domains[1]
+
+
+def test_the_second_profile_plants_what_it_says(second) -> None:
+    profile, found = PROFILES["second"], scans(second)
+    assert {event.comes_from for event in second.of_actor("scanner")} == {
+        gateway.network.name for gateway in profile.gateways
+    }
+    agents = {event.agent for event in second.of_actor("scanner")}
+    assert {"", *OTHER_BOTS} <= agents <= {"", *profile.browsers, *profile.bots}
+    clicks = [[event for event in events if second.kind(event) != "open"] for events in found]
+    steps = [gap for events in clicks for gap in gaps(events)]
+    assert 0.03 < median(steps) < 0.3
+    assert share(step > 3 for step in steps) > 0.02
+    assert 0.2 < share(len(events) == 1 for events in clicks) < 0.5
+    neighbours = [{event.address.rpartition(".")[0] for event in events} for events in found if len(events) > 5]
+    assert 0.1 < share(len(networks) > 3 for networks in neighbours) < 0.35
+    messages = Counter(events[0].message_id for events in found)
+    assert 0.1 < share(count > 1 for count in messages.values()) < 0.45
+    prefetched = [seconds_since_sent(second, event) for event in second.of_actor("prefetch")]
+    assert 5 * 60 < median(prefetched) < 12 * 60
+    assert min(prefetched) < 30
+    assert max(prefetched) > 24 * 3_600
+    assert max(event.at for event in second.events).date() < OPTIONS.start
+    assert second.planted["line_count"] == OPTIONS.lines
