@@ -7,12 +7,15 @@ from message_tracking.validation.rules import grain, never, structure
 SUITE = ExpectationSuite(
     name="user_activity",
     expectations=[
-        structure("delivery_id", "series", "half_hour_at", "event_count"),
+        structure("delivery_id", "series", "half_hour_at", "event_count", "human_event_count"),
         grain("delivery_id", "series", "half_hour_at"),
         never(
             "event_count_is_positive",
-            "A row is a half hour with events.",
-            "select delivery_id, series, half_hour_at, event_count from {batch} where event_count < 1",
+            "A row is a half hour with events, of everybody or of people, and no fewer than none of either.",
+            """
+            select delivery_id, series, half_hour_at, event_count, human_event_count from {batch}
+            where <<or {human}event_count < 0 >> or greatest(event_count, human_event_count) < 1
+            """,
         ),
         never(
             "half_hours_are_aligned",
@@ -26,7 +29,10 @@ SUITE = ExpectationSuite(
             select delivery_id, half_hour_at, activity.event_count, buckets.event_count as bucket_event_count
             from (select * from {batch} where series = 'opens') as activity
             left join (
-                select buckets.delivery_id, starts.half_hour_at, sum(buckets.event_count) as event_count
+                select
+                    buckets.delivery_id,
+                    starts.half_hour_at,
+                    <<, sum(buckets.{human}event_count) as {human}event_count >>
                 from changed.tracking_buckets as buckets
                 cross join lateral (
                     values
@@ -36,7 +42,7 @@ SUITE = ExpectationSuite(
                 where buckets.url_id = 1
                 group by buckets.delivery_id, starts.half_hour_at
             ) as buckets using (delivery_id, half_hour_at)
-            where activity.event_count is distinct from buckets.event_count
+            where <<or activity.{human}event_count is distinct from buckets.{human}event_count >>
             """,
         ),
         never(
@@ -45,19 +51,20 @@ SUITE = ExpectationSuite(
             """
             select delivery_id, series, indicators.event_count as indicator_count, activity.event_count
             from (
-                select delivery_id, series, sum(event_count) as event_count from {batch} group by delivery_id, series
+                select delivery_id, series, <<, sum({human}event_count) as {human}event_count >>
+                from {batch} group by delivery_id, series
             ) as activity
             full join (
-                select indicators.delivery_id, counts.series, counts.event_count
+                select indicators.delivery_id, counts.series, <<, counts.{human}event_count >>
                 from changed.delivery_indicators as indicators
                 cross join lateral (
                     values
-                        ('opens', indicators.total_open_count),
-                        ('clicks', indicators.total_click_count),
-                        ('transactions', indicators.transaction_count)
-                ) as counts (series, event_count)
+                        ('opens', <<, indicators.{human}total_open_count >>),
+                        ('clicks', <<, indicators.{human}total_click_count >>),
+                        ('transactions', <<, indicators.{human}transaction_count >>)
+                ) as counts (series, <<, {human}event_count >>)
             ) as indicators using (delivery_id, series)
-            where coalesce(indicators.event_count, -1) <> coalesce(activity.event_count, 0)
+            where <<or coalesce(indicators.{human}event_count, -1) <> coalesce(activity.{human}event_count, 0) >>
             """,
         ),
     ],

@@ -65,7 +65,7 @@ RELATIONS: dict[str, Relation] = {
     "url_clicks_by_day": _relation("delivery_id url_id click_date", counted="click_count"),
     "tracking_statistics": _relation("delivery_id series percent", counted="seconds_to_percent"),
     "hot_clicks": _relation("delivery_id url_id", "occurrence content_part is_drawn", "click_count click_share"),
-    "user_activity": _relation("delivery_id series half_hour_at", "event_count"),
+    "user_activity": _relation("delivery_id series half_hour_at", counted="event_count"),
     "sharing_activity": _relation("delivery_id network", "share_count share_breakdown_rate sharing_rate"),
     "open_breakdown": _relation("delivery_id operating_system device browser", "is_mobile open_count"),
     "browser_statistics": _relation(

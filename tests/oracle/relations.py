@@ -509,13 +509,14 @@ def _user_activity(rules: Rules) -> str:
         "transactions": "event_type = 'transaction'",
     }
     filled = " union all ".join(
-        f"select delivery_id, '{name}' as series, half_hour_at from kept where {condition}"
+        f"select event_id, delivery_id, '{name}' as series, half_hour_at from stream where {condition}"
         for name, condition in series.items()
     )
     return f"""
         create table user_activity as
-        select delivery_id, series, half_hour_at, count(*) as event_count
+        select delivery_id, series, half_hour_at, count(kept.event_id) as event_count
         from ({filled})
+        left join (select event_id from kept) as kept using (event_id)
         {rules.described} inputs.deliveries using (delivery_id)
         group by delivery_id, series, half_hour_at
     """

@@ -527,12 +527,19 @@ STORED: dict[Check, StoredPoison] = {
     ),
     # A half hour of many clicks becomes two of one.
     ("user_activity", "grain_delivery_id_series_half_hour_at"): StoredPoison(
-        insert_changed("user_activity", "series = 'clicks' and event_count > 1", event_count="1")
-        + "; update mart_store.user_activity set event_count = event_count - 1 where series = 'clicks' and event_count > 1"
+        insert_changed("user_activity", "series = 'clicks' and event_count > 1", event_count="1", human_event_count="1")
+        + """
+        ; update mart_store.user_activity set event_count = event_count - 1, human_event_count = human_event_count - 1
+        where series = 'clicks' and event_count > 1
+        """
     ),
     ("user_activity", "event_count_is_positive"): StoredPoison(
         insert_changed(
-            "user_activity", "series = 'clicks'", half_hour_at="half_hour_at + interval '1 day'", event_count="0"
+            "user_activity",
+            "series = 'clicks'",
+            half_hour_at="half_hour_at + interval '1 day'",
+            event_count="0",
+            human_event_count="0",
         )
     ),
     ("user_activity", "half_hours_are_aligned"): StoredPoison(
@@ -636,6 +643,19 @@ PEOPLE: dict[Check, StoredPoison] = {
     ),
     ("tracking_statistics", "series_are_in_the_indicators"): StoredPoison(
         "update mart_store.delivery_indicators set human_transaction_count = 1 - human_transaction_count"
+    ),
+    ("user_activity", "event_count_is_positive"): StoredPoison(
+        "update mart_store.user_activity set human_event_count = -1 where series = 'clicks'",
+        also=frozenset({"series_add_up_to_the_indicators"}),
+    ),
+    ("user_activity", "opens_are_in_the_buckets"): StoredPoison(
+        """
+        update mart_store.tracking_buckets set human_event_count = human_event_count + 1
+        where url_id = 1 and delivery_id = 1000
+        """
+    ),
+    ("user_activity", "series_add_up_to_the_indicators"): StoredPoison(
+        "update mart_store.user_activity set human_event_count = human_event_count + 1 where series = 'transactions'"
     ),
     ("url_clicks", "clicks_are_in_the_buckets"): StoredPoison(
         "update mart_store.tracking_buckets set human_event_count = human_event_count + 1 where url_id = 1001"

@@ -91,11 +91,11 @@ ADDS_UP = {
     "half hours and indicators": """
         select delivery_id from marts.delivery_indicators
         left join (
-            select delivery_id, sum(event_count) filter (where series = 'opens') as opens, sum(event_count) filter (where series = 'clicks') as clicks,
-                sum(event_count) filter (where series = 'transactions') as transactions
+            select delivery_id, sum({who}event_count) filter (where series = 'opens') as opens, sum({who}event_count) filter (where series = 'clicks') as clicks,
+                sum({who}event_count) filter (where series = 'transactions') as transactions
             from marts.user_activity group by 1
         ) as b using (delivery_id)
-        where (total_open_count, total_click_count, transaction_count) <> (coalesce(opens, 0), coalesce(clicks, 0), coalesce(transactions, 0))
+        where ({who}total_open_count, {who}total_click_count, {who}transaction_count) <> (coalesce(opens, 0), coalesce(clicks, 0), coalesce(transactions, 0))
     """,
     "categories and networks": """
         select delivery_id from (select delivery_id, sum(share_count) as n from marts.sharing_activity group by 1) as a

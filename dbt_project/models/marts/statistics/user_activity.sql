@@ -23,6 +23,7 @@ typed_buckets as (
         tracking_buckets.delivery_id,
         tracking_buckets.bucket_at,
         tracking_buckets.event_count,
+        tracking_buckets.human_event_count,
         {{ series_of('tracking_buckets.url_id', 'url_clicks.url_type') }} as series,
         {{ reporting_time('tracking_buckets.bucket_at') }} as shown_time
     from tracking_buckets
@@ -37,6 +38,7 @@ placed as (
         delivery_id,
         series,
         event_count,
+        human_event_count,
         bucket_at - (shown_time - date_bin(interval '30 minutes', shown_time, timestamp '2000-01-01 00:00:00')) as half_hour_at
     from typed_buckets
     where series is not null
@@ -46,6 +48,7 @@ select
     delivery_id,
     series,
     sum(event_count)::bigint as event_count,
-    half_hour_at
+    half_hour_at,
+    sum(human_event_count)::bigint as human_event_count
 from placed
 group by delivery_id, series, half_hour_at
