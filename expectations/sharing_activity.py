@@ -7,7 +7,16 @@ from message_tracking.validation.rules import grain, never, structure
 SUITE = ExpectationSuite(
     name="sharing_activity",
     expectations=[
-        structure("delivery_id", "network", "share_count", "share_breakdown_rate", "sharing_rate"),
+        structure(
+            "delivery_id",
+            "network",
+            "share_count",
+            "share_breakdown_rate",
+            "sharing_rate",
+            "human_share_count",
+            "human_share_breakdown_rate",
+            "human_sharing_rate",
+        ),
         grain("delivery_id", "network"),
         never(
             "every_delivery_has_every_network",
@@ -27,14 +36,16 @@ SUITE = ExpectationSuite(
             "The shares of a delivery are the clicks of the networks' categories (spec 4.10).",
             """
             select delivery_id, shares.share_count, clicks.click_count
-            from (select delivery_id, sum(share_count) as share_count from {batch} group by delivery_id) as shares
+            from (
+                select delivery_id, <<, sum({human}share_count) as {human}share_count >> from {batch} group by delivery_id
+            ) as shares
             full join (
-                select clicks.delivery_id, sum(clicks.click_count) as click_count
+                select clicks.delivery_id, <<, sum(clicks.{human}click_count) as {human}click_count >>
                 from changed.url_category_clicks as clicks
                 inner join staging.sharing_networks as networks on clicks.category = networks.category
                 group by clicks.delivery_id
             ) as clicks using (delivery_id)
-            where coalesce(shares.share_count, -1) <> coalesce(clicks.click_count, 0)
+            where <<or coalesce(shares.{human}share_count, -1) <> coalesce(clicks.{human}click_count, 0) >>
             """,
         ),
         never(
@@ -46,10 +57,12 @@ SUITE = ExpectationSuite(
             inner join changed.deliveries as deliveries on rows.delivery_id = deliveries.delivery_id
             group by rows.delivery_id, deliveries.to_deliver_count
             having
-                abs(sum(rows.share_breakdown_rate) - case when sum(rows.share_count) > 0 then 1 else 0 end) > 0.000001
+                <<or abs(sum(rows.{human}share_breakdown_rate) - case when sum(rows.{human}share_count) > 0 then 1 else 0 end)
+                > 0.000001
                 or abs(
-                    sum(rows.sharing_rate) - coalesce(sum(rows.share_count) / nullif(deliveries.to_deliver_count, 0), 0)
-                ) > 0.000001
+                    sum(rows.{human}sharing_rate)
+                    - coalesce(sum(rows.{human}share_count) / nullif(deliveries.to_deliver_count, 0), 0)
+                ) > 0.000001 >>
             """,
         ),
     ],

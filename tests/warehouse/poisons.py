@@ -631,6 +631,12 @@ PEOPLE: dict[Check, StoredPoison] = {
     ("message_engagement", "flags_and_times_agree"): StoredPoison(
         "update mart_store.message_engagement set human_last_opened_at = null where message_id = 100"
     ),
+    ("sharing_activity", "shares_are_the_clicks_of_the_categories"): StoredPoison(
+        "update mart_store.url_category_clicks set category = 'digg', click_count = 0 where category = 'promo'"
+    ),
+    ("sharing_activity", "rates_are_part_over_base"): StoredPoison(
+        "update mart_store.sharing_activity set human_sharing_rate = 0.1 where network = 'Digg'"
+    ),
     ("tracking_buckets", "event_count_is_positive"): StoredPoison(
         "update mart_store.tracking_buckets set human_event_count = -1",
         also=frozenset({"adds_up_to_the_click_stream"}),

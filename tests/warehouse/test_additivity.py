@@ -98,9 +98,9 @@ ADDS_UP = {
         where ({who}total_open_count, {who}total_click_count, {who}transaction_count) <> (coalesce(opens, 0), coalesce(clicks, 0), coalesce(transactions, 0))
     """,
     "categories and networks": """
-        select delivery_id from (select delivery_id, sum(share_count) as n from marts.sharing_activity group by 1) as a
+        select delivery_id from (select delivery_id, sum({who}share_count) as n from marts.sharing_activity group by 1) as a
         full join (
-            select delivery_id, coalesce(sum(click_count) filter (where category = 'facebook'), 0) as n
+            select delivery_id, coalesce(sum({who}click_count) filter (where category = 'facebook'), 0) as n
             from marts.deliveries left join marts.url_category_clicks using (delivery_id) group by 1
         ) as b using (delivery_id) where a.n is distinct from b.n
     """,

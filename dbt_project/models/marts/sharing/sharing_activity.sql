@@ -22,7 +22,8 @@ shared as (
         deliveries.delivery_id,
         deliveries.to_deliver_count,
         sharing_networks.network,
-        coalesce(sum(url_category_clicks.click_count), 0)::bigint as share_count
+        coalesce(sum(url_category_clicks.click_count), 0)::bigint as share_count,
+        coalesce(sum(url_category_clicks.human_click_count), 0)::bigint as human_share_count
     from deliveries
     cross join sharing_networks
     left join url_category_clicks
@@ -35,5 +36,8 @@ select
     network,
     share_count,
     {{ rate('share_count', 'sum(share_count) over (partition by delivery_id)') }} as share_breakdown_rate,
-    {{ rate('share_count', 'to_deliver_count') }} as sharing_rate
+    {{ rate('share_count', 'to_deliver_count') }} as sharing_rate,
+    human_share_count,
+    {{ rate('human_share_count', 'sum(human_share_count) over (partition by delivery_id)') }} as human_share_breakdown_rate,
+    {{ rate('human_share_count', 'to_deliver_count') }} as human_sharing_rate
 from shared
