@@ -7,12 +7,17 @@ from message_tracking.validation.rules import grain, never, structure
 SUITE = ExpectationSuite(
     name="open_breakdown",
     expectations=[
-        structure("delivery_id", "operating_system", "device", "browser", "is_mobile", "open_count"),
+        structure(
+            "delivery_id", "operating_system", "device", "browser", "is_mobile", "open_count", "human_open_count"
+        ),
         grain("delivery_id", "operating_system", "device", "browser"),
         never(
             "open_count_is_positive",
-            "A row has opens.",
-            "select delivery_id, operating_system, device, browser, open_count from {batch} where open_count < 1",
+            "A row has opens, of everybody or of people, and no fewer than none of either.",
+            """
+            select delivery_id, operating_system, device, browser, open_count, human_open_count from {batch}
+            where <<or {human}open_count < 0 >> or greatest(open_count, human_open_count) < 1
+            """,
         ),
         never(
             "opens_add_up_to_the_indicators",
@@ -21,9 +26,9 @@ SUITE = ExpectationSuite(
             select delivery_id, indicators.total_open_count, breakdown.open_count
             from changed.delivery_indicators as indicators
             full join (
-                select delivery_id, sum(open_count) as open_count from {batch} group by delivery_id
+                select delivery_id, <<, sum({human}open_count) as {human}open_count >> from {batch} group by delivery_id
             ) as breakdown using (delivery_id)
-            where coalesce(indicators.total_open_count, -1) <> coalesce(breakdown.open_count, 0)
+            where <<or coalesce(indicators.{human}total_open_count, -1) <> coalesce(breakdown.{human}open_count, 0) >>
             """,
         ),
         never(

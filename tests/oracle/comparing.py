@@ -67,7 +67,7 @@ RELATIONS: dict[str, Relation] = {
     "hot_clicks": _relation("delivery_id url_id", "occurrence content_part is_drawn", "click_count click_share"),
     "user_activity": _relation("delivery_id series half_hour_at", counted="event_count"),
     "sharing_activity": _relation("delivery_id network", counted="share_count share_breakdown_rate sharing_rate"),
-    "open_breakdown": _relation("delivery_id operating_system device browser", "is_mobile open_count"),
+    "open_breakdown": _relation("delivery_id operating_system device browser", "is_mobile", "open_count"),
     "browser_statistics": _relation(
         "activity_date name version", "visitor_count page_count day_visitor_count usage_rate global_rate relative_rate"
     ),

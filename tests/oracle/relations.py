@@ -555,8 +555,9 @@ def _open_breakdown(rules: Rules) -> str:
             report_device as device,
             report_browser as browser,
             is_mobile,
-            count(*) as open_count
-        from kept
+            count(kept.event_id) as open_count
+        from stream
+        left join (select event_id from kept) as kept using (event_id)
         {rules.described} inputs.deliveries using (delivery_id)
         where {rules.opened_with}
         group by all

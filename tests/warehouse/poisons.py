@@ -386,11 +386,14 @@ STORED: dict[Check, StoredPoison] = {
     ("open_breakdown", "structure"): rename_column("audit.open_breakdown", "is_mobile", "devices_are_mobile_or_fixed"),
     # A row of many opens becomes two.
     ("open_breakdown", "grain_delivery_id_operating_system_device_browser"): StoredPoison(
-        insert_changed("open_breakdown", "delivery_id = 1000", open_count="1")
-        + "; update mart_store.open_breakdown set open_count = open_count - 1 where delivery_id = 1000 and open_count > 1"
+        insert_changed("open_breakdown", "delivery_id = 1000", open_count="1", human_open_count="1")
+        + """
+        ; update mart_store.open_breakdown set open_count = open_count - 1, human_open_count = human_open_count - 1
+        where delivery_id = 1000 and open_count > 1
+        """
     ),
     ("open_breakdown", "open_count_is_positive"): StoredPoison(
-        insert_changed("open_breakdown", "delivery_id = 1000", browser="'Others'", open_count="0")
+        insert_changed("open_breakdown", "delivery_id = 1000", browser="'Others'", open_count="0", human_open_count="0")
     ),
     ("open_breakdown", "opens_add_up_to_the_indicators"): StoredPoison(
         "update mart_store.open_breakdown set open_count = open_count + 1"
@@ -630,6 +633,13 @@ PEOPLE: dict[Check, StoredPoison] = {
     ),
     ("message_engagement", "flags_and_times_agree"): StoredPoison(
         "update mart_store.message_engagement set human_last_opened_at = null where message_id = 100"
+    ),
+    ("open_breakdown", "open_count_is_positive"): StoredPoison(
+        "update mart_store.open_breakdown set human_open_count = -1",
+        also=frozenset({"opens_add_up_to_the_indicators"}),
+    ),
+    ("open_breakdown", "opens_add_up_to_the_indicators"): StoredPoison(
+        "update mart_store.open_breakdown set human_open_count = human_open_count + 1"
     ),
     ("sharing_activity", "shares_are_the_clicks_of_the_categories"): StoredPoison(
         "update mart_store.url_category_clicks set category = 'digg', click_count = 0 where category = 'promo'"

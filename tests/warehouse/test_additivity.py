@@ -106,8 +106,8 @@ ADDS_UP = {
     """,
     "breakdown and indicators": """
         select delivery_id from marts.delivery_indicators
-        left join (select delivery_id, sum(open_count) as n from marts.open_breakdown group by 1) as b using (delivery_id)
-        where total_open_count <> coalesce(n, 0)
+        left join (select delivery_id, sum({who}open_count) as n from marts.open_breakdown group by 1) as b using (delivery_id)
+        where {who}total_open_count <> coalesce(n, 0)
     """,
     "messages and indicators": """
         select delivery_id from marts.delivery_indicators

@@ -237,6 +237,7 @@ PLANTED = {
         Planted(STATISTICS, "sum(sum(human_event_count)) over whole", "sum(sum(event_count)) over whole", "tracking_statistics", "human_seconds_to_percent"),
         Planted(ACTIVITY, "sum(human_event_count)", "sum(event_count)", "user_activity", "human_event_count"),
         Planted(SHARING, "sum(url_category_clicks.human_click_count)", "sum(url_category_clicks.click_count)", "sharing_activity", "human_share_count"),
+        Planted("models/marts/user_agents/open_breakdown.sql", "sum(by_user_agent.human_open_count)", "sum(by_user_agent.open_count)", "open_breakdown", "human_open_count"),
         Planted(HOT_CLICKS, "    human_click_share\nfrom", "    click_share as human_click_share\nfrom", "hot_clicks", "human_click_share"),
     ],
 }  # fmt: skip

@@ -1,6 +1,6 @@
 {{ config(
     unique_key=['delivery_id', 'operating_system', 'device', 'browser'],
-    meta={'gone': 'open_count = 0'}
+    meta={'gone': 'open_count = 0 and human_open_count = 0'}
 ) }}
 {%- set is_full = is_full_build() -%}
 
@@ -16,9 +16,10 @@ by_user_agent as (
     select
         delivery_id,
         user_agent_id,
-        sum(change) as open_count
+        sum(change) filter (where is_counted) as open_count,
+        sum(change) filter (where human_is_counted) as human_open_count
     from changes
-    where is_counted and event_type = 'open' and is_known_delivery
+    where (is_counted or human_is_counted) and event_type = 'open' and is_known_delivery
     group by delivery_id, user_agent_id
 ),
 
@@ -30,11 +31,17 @@ added as (
         user_agents.device,
         user_agents.browser,
         user_agents.is_mobile,
-        sum(by_user_agent.open_count) as open_count
+        sum(by_user_agent.open_count) as open_count,
+        sum(by_user_agent.human_open_count) as human_open_count
     from by_user_agent
     inner join user_agents on by_user_agent.user_agent_id = user_agents.user_agent_id
     group by
         by_user_agent.delivery_id, user_agents.operating_system, user_agents.device, user_agents.browser, user_agents.is_mobile
 )
 
-{{ add_to_live('added', ['delivery_id', 'operating_system', 'device', 'browser', 'is_mobile'], {'open_count': 'bigint'}, is_full) }}
+{{ add_to_live(
+    'added',
+    ['delivery_id', 'operating_system', 'device', 'browser', 'is_mobile'],
+    {'open_count': 'bigint', 'human_open_count': 'bigint'},
+    is_full
+) }}
