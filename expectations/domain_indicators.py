@@ -29,6 +29,15 @@ SUITE = ExpectationSuite(
             "person_click_rate",
             "opt_out_rate",
             "raw_reactivity_rate",
+            "human_recipient_open_count",
+            "human_recipient_click_count",
+            "human_person_click_count",
+            "human_opt_out_click_count",
+            "human_open_rate",
+            "human_click_rate",
+            "human_person_click_rate",
+            "human_opt_out_rate",
+            "human_raw_reactivity_rate",
         ),
         grain("delivery_id", "domain"),
         never(
@@ -48,12 +57,12 @@ SUITE = ExpectationSuite(
             from {batch}
             where
                 least(
-                    success_count, hard_bounce_count, soft_bounce_count, complaint_count, recipient_click_count,
-                    person_click_count, opt_out_click_count
+                    success_count, hard_bounce_count, soft_bounce_count, complaint_count,
+                    <<, {human}recipient_click_count, {human}person_click_count, {human}opt_out_click_count >>
                 ) < 0
                 or processed_count < success_count + error_count
                 or hard_bounce_count + soft_bounce_count + complaint_count > error_count
-                or recipient_click_count > recipient_open_count
+                or <<or {human}recipient_click_count > {human}recipient_open_count >>
             """,
         ),
         never(
@@ -71,24 +80,29 @@ SUITE = ExpectationSuite(
                     sum(success_count) as success_count,
                     sum(error_count) as error_count,
                     sum(complaint_count) as complaint_count,
-                    sum(recipient_open_count) as recipient_open_count,
-                    sum(recipient_click_count) as recipient_click_count,
-                    sum(opt_out_click_count) as opt_out_click_count,
-                    sum(person_click_count) as person_click_count,
-                    max(person_click_count) as most_person_click_count
+                    <<, sum({human}recipient_open_count) as {human}recipient_open_count,
+                    sum({human}recipient_click_count) as {human}recipient_click_count,
+                    sum({human}opt_out_click_count) as {human}opt_out_click_count,
+                    sum({human}person_click_count) as {human}person_click_count,
+                    max({human}person_click_count) as {human}most_person_click_count >>
                 from {batch} group by delivery_id
             ) as domains on deliveries.delivery_id = domains.delivery_id
             where
                 (
-                    deliveries.processed_count, deliveries.success_count, deliveries.error_count, deliveries.complaint_count,
-                    indicators.recipient_open_count, indicators.recipient_click_count, indicators.opt_out_click_count
+                    deliveries.processed_count, deliveries.success_count, deliveries.error_count, deliveries.complaint_count
                 ) is distinct from (
                     coalesce(domains.processed_count, 0), coalesce(domains.success_count, 0), coalesce(domains.error_count, 0),
-                    coalesce(domains.complaint_count, 0), coalesce(domains.recipient_open_count, 0),
-                    coalesce(domains.recipient_click_count, 0), coalesce(domains.opt_out_click_count, 0)
+                    coalesce(domains.complaint_count, 0)
                 )
-                or indicators.person_click_count not between
-                coalesce(domains.most_person_click_count, 0) and coalesce(domains.person_click_count, 0)
+                or <<or (
+                    indicators.{human}recipient_open_count, indicators.{human}recipient_click_count,
+                    indicators.{human}opt_out_click_count
+                ) is distinct from (
+                    coalesce(domains.{human}recipient_open_count, 0), coalesce(domains.{human}recipient_click_count, 0),
+                    coalesce(domains.{human}opt_out_click_count, 0)
+                )
+                or indicators.{human}person_click_count not between
+                coalesce(domains.{human}most_person_click_count, 0) and coalesce(domains.{human}person_click_count, 0) >>
             """,
         ),
         never(
@@ -105,12 +119,14 @@ SUITE = ExpectationSuite(
             where
                 (
                     rows.processed_count, rows.success_count, rows.error_count, rows.hard_bounce_count, rows.soft_bounce_count,
-                    rows.complaint_count, rows.recipient_open_count, rows.recipient_click_count, rows.person_click_count,
-                    rows.opt_out_click_count
+                    rows.complaint_count,
+                    <<, rows.{human}recipient_open_count, rows.{human}recipient_click_count, rows.{human}person_click_count,
+                    rows.{human}opt_out_click_count >>
                 ) is distinct from (
                     counts.success_count + counts.error_count + counts.prepared_count, counts.success_count, counts.error_count,
-                    counts.hard_bounce_count, counts.soft_bounce_count, counts.complaint_count, counts.recipient_open_count,
-                    counts.recipient_click_count, counts.person_click_count, counts.opt_out_click_count
+                    counts.hard_bounce_count, counts.soft_bounce_count, counts.complaint_count,
+                    <<, counts.{human}recipient_open_count, counts.{human}recipient_click_count,
+                    counts.{human}person_click_count, counts.{human}opt_out_click_count >>
                 )
             """,
         ),
@@ -128,8 +144,8 @@ SUITE = ExpectationSuite(
                     sum(change) filter (where not is_seed and is_error) as error_count,
                     sum(change) filter (where not is_seed and is_error and failure_reason = 1) as hard_bounce_count,
                     sum(change) filter (where not is_seed and is_error and failure_reason in (2, 3, 4, 5, 6, 20)) as soft_bounce_count,
-                    sum(change) filter (where event_count > 0) as recipient_open_count,
-                    sum(change) filter (where has_clicked) as recipient_click_count
+                    <<, sum(change) filter (where {human}event_count > 0) as {human}recipient_open_count,
+                    sum(change) filter (where {human}has_clicked) as {human}recipient_click_count >>
                 from changes.message_engagement
                 left join staging.message_statuses on status = code
                 group by delivery_id, domain
@@ -143,12 +159,13 @@ SUITE = ExpectationSuite(
                     coalesce(counts.error_count, 0) - coalesce(before.error_count, 0),
                     coalesce(counts.hard_bounce_count, 0) - coalesce(before.hard_bounce_count, 0),
                     coalesce(counts.soft_bounce_count, 0) - coalesce(before.soft_bounce_count, 0),
-                    coalesce(counts.recipient_open_count, 0) - coalesce(before.recipient_open_count, 0),
-                    coalesce(counts.recipient_click_count, 0) - coalesce(before.recipient_click_count, 0)
+                    <<, coalesce(counts.{human}recipient_open_count, 0) - coalesce(before.{human}recipient_open_count, 0),
+                    coalesce(counts.{human}recipient_click_count, 0) - coalesce(before.{human}recipient_click_count, 0) >>
                 ) is distinct from (
                     coalesce(messages.message_count, 0), coalesce(messages.success_count, 0), coalesce(messages.error_count, 0),
                     coalesce(messages.hard_bounce_count, 0), coalesce(messages.soft_bounce_count, 0),
-                    coalesce(messages.recipient_open_count, 0), coalesce(messages.recipient_click_count, 0)
+                    <<, coalesce(messages.{human}recipient_open_count, 0),
+                    coalesce(messages.{human}recipient_click_count, 0) >>
                 )
             """,
         ),
@@ -160,10 +177,11 @@ SUITE = ExpectationSuite(
             from changed.int_domains__counts as counts
             left join live.int_domains__counts as before using (delivery_id, domain)
             left join (
-                select delivery_id, domain, sum(change) as person_count
-                from changes.int_persons__clicks where click_count > 0 group by delivery_id, domain
+                select delivery_id, domain, <<, sum(change) filter (where {human}click_count > 0) as {human}person_count >>
+                from changes.int_persons__clicks group by delivery_id, domain
             ) as persons using (delivery_id, domain)
-            where counts.person_click_count - coalesce(before.person_click_count, 0) <> coalesce(persons.person_count, 0)
+            where <<or counts.{human}person_click_count - coalesce(before.{human}person_click_count, 0)
+                <> coalesce(persons.{human}person_count, 0) >>
             """,
         ),
         never(
@@ -178,23 +196,27 @@ SUITE = ExpectationSuite(
                 where (delivery_id, message_id) in (select delivery_id, message_id from intermediate.int_messages__touched)
             ),
             events as (
-                select 1 as change, delivery_id, message_id, person_id, event_type from changed.int_tracking_events__judged
-                where message_id <> 0 and is_counted
+                select 1 as change, delivery_id, message_id, person_id, event_type, <<, {human}is_counted >>
+                from changed.int_tracking_events__judged
+                where message_id <> 0
                 union all
-                select -1, delivery_id, message_id, person_id, event_type from live.int_tracking_events__judged
+                select -1, delivery_id, message_id, person_id, event_type, <<, {human}is_counted >>
+                from live.int_tracking_events__judged
                 where
-                    message_id <> 0 and is_counted
+                    message_id <> 0
                     and (delivery_id, message_id) in (select delivery_id, message_id from intermediate.int_messages__touched)
                 union all
-                select change, delivery_id, message_id, person_id, event_type from changes.int_tracking_events__judged
-                where message_id = 0 and is_counted
+                select change, delivery_id, message_id, person_id, event_type, <<, {human}is_counted >>
+                from changes.int_tracking_events__judged
+                where message_id = 0
             ),
             more as (
                 select
                     delivery_id,
                     coalesce(domain, 'Others') as domain,
-                    coalesce(sum(change) filter (where event_type = 'opt_out'), 0) as opt_out_count,
-                    coalesce(sum(change) filter (where event_type = 'click' and person_id is not null), 0) as person_clicks
+                    <<, sum(change) filter (where {human}is_counted and event_type = 'opt_out') as {human}opt_out_count,
+                    sum(change) filter (where {human}is_counted and event_type = 'click' and person_id is not null)
+                    as {human}person_clicks >>
                 from events
                 left join messages using (change, delivery_id, message_id)
                 where event_type in ('click', 'opt_out')
@@ -203,14 +225,15 @@ SUITE = ExpectationSuite(
             select delivery_id, domain, opt_out_count, person_clicks
             from more
             full join (
-                select delivery_id, domain, sum(change * click_count) as more_person_clicks
+                select delivery_id, domain, <<, sum(change * {human}click_count) as {human}more_person_clicks >>
                 from changes.int_persons__clicks group by delivery_id, domain
             ) as persons using (delivery_id, domain)
             left join changed.int_domains__counts as counts using (delivery_id, domain)
             left join live.int_domains__counts as before using (delivery_id, domain)
             where
-                coalesce(counts.opt_out_click_count, 0) - coalesce(before.opt_out_click_count, 0) <> coalesce(opt_out_count, 0)
-                or coalesce(more_person_clicks, 0) <> coalesce(person_clicks, 0)
+                <<or coalesce(counts.{human}opt_out_click_count, 0) - coalesce(before.{human}opt_out_click_count, 0)
+                <> coalesce({human}opt_out_count, 0)
+                or coalesce({human}more_person_clicks, 0) <> coalesce({human}person_clicks, 0) >>
             """,
         ),
         never(
@@ -225,11 +248,11 @@ SUITE = ExpectationSuite(
                 (hard_bounce_rate, hard_bounce_count, processed_count),
                 (soft_bounce_rate, soft_bounce_count, processed_count),
                 (complaint_rate, complaint_count, success_count),
-                (open_rate, recipient_open_count, success_count),
-                (click_rate, recipient_click_count, success_count),
-                (person_click_rate, person_click_count, success_count),
-                (opt_out_rate, opt_out_click_count, success_count),
-                (raw_reactivity_rate, recipient_click_count, recipient_open_count)
+                <<, ({human}open_rate, {human}recipient_open_count, success_count),
+                ({human}click_rate, {human}recipient_click_count, success_count),
+                ({human}person_click_rate, {human}person_click_count, success_count),
+                ({human}opt_out_rate, {human}opt_out_click_count, success_count),
+                ({human}raw_reactivity_rate, {human}recipient_click_count, {human}recipient_open_count) >>
             ) as rates (rate, part, base)
             where abs(rate * base - case when base = 0 then 0 else part end) > 0.000001 or (base = 0 and rate <> 0)
             """,

@@ -82,10 +82,10 @@ RELATIONS: dict[str, Relation] = {
     "delivery_exclusions": _relation("delivery_id reason", "exclusion_count exclusion_share"),
     "domain_indicators": _relation(
         "delivery_id domain",
-        "processed_count success_count error_count hard_bounce_count soft_bounce_count complaint_count"
-        " recipient_open_count recipient_click_count person_click_count opt_out_click_count delivered_rate"
-        " hard_bounce_rate soft_bounce_rate complaint_rate open_rate click_rate person_click_rate opt_out_rate"
-        " raw_reactivity_rate",
+        "processed_count success_count error_count hard_bounce_count soft_bounce_count complaint_count delivered_rate"
+        " hard_bounce_rate soft_bounce_rate complaint_rate",
+        "recipient_open_count recipient_click_count person_click_count opt_out_click_count open_rate click_rate"
+        " person_click_rate opt_out_rate raw_reactivity_rate",
     ),
     "bounces": _relation(
         "delivery_id domain failure_reason",

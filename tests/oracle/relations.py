@@ -741,10 +741,18 @@ def _domain_indicators(rules: Rules) -> str:
             where {rules.stray_reaction}
             group by all
         ),
+        listed as (
+            select delivery_id, domain from sent
+            union
+            select delivery_id, coalesce(domain, 'Others') from stream
+            left join addressed using (delivery_id, message_id)
+            where {rules.stray_reaction}
+        ),
         counted as (
             select delivery_id, domain, {", ".join(f"coalesce({count}, 0) as {count}" for count in _DOMAIN_COUNTS)}
-            from sent
-            full join reacted using (delivery_id, domain)
+            from listed
+            left join sent using (delivery_id, domain)
+            left join reacted using (delivery_id, domain)
             {rules.described} inputs.deliveries using (delivery_id)
         )
         select *, {", ".join(f"ratio({part}, {base}) as {rate}" for rate, (part, base) in rates.items())} from counted

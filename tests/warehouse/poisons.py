@@ -204,6 +204,8 @@ NEW_PERSON = (
     "insert into mart_store.int_persons__clicks values (1, 2147483647, 1000, gen_random_uuid(), 'Others', 1, 1)"
 )
 
+NEW_PERSON_OF_PEOPLE = NEW_PERSON.replace("1, 1)", "0, 1)")
+
 STORED: dict[Check, StoredPoison] = {
     **visitor_poisons("browser_statistics"),
     ("browser_statistics", "visits_are_in_the_click_stream"): StoredPoison(
@@ -609,9 +611,7 @@ PEOPLE: dict[Check, StoredPoison] = {
     ("delivery_indicators", "recipients_are_in_the_engagement"): StoredPoison(
         "update mart_store.message_engagement set human_has_clicked = not has_clicked where message_id = 109"
     ),
-    ("delivery_indicators", "persons_are_in_the_click_stream"): StoredPoison(
-        "insert into mart_store.int_persons__clicks values (1, 2147483647, 1000, gen_random_uuid(), 'Others', 0, 1)"
-    ),
+    ("delivery_indicators", "persons_are_in_the_click_stream"): StoredPoison(NEW_PERSON_OF_PEOPLE),
     ("delivery_indicators", "counts_are_those_of_the_click_stream"): StoredPoison(
         "update mart_store.int_deliveries__counts set human_visited_page_count = human_visited_page_count + 1",
         also=frozenset({"figures_are_those_of_the_counts"}),
@@ -624,6 +624,31 @@ PEOPLE: dict[Check, StoredPoison] = {
     ),
     ("delivery_indicators", "platform_averages_are_possible"): StoredPoison(
         "update mart_store.delivery_indicators set human_platform_reactivity_rate = -0.1"
+    ),
+    ("domain_indicators", "counts_are_possible"): StoredPoison(
+        "update mart_store.domain_indicators set human_opt_out_click_count = -1",
+        also=frozenset(
+            {"domains_add_up_to_the_delivery", "figures_are_those_of_the_counts", "rates_are_part_over_base"}
+        ),
+    ),
+    ("domain_indicators", "domains_add_up_to_the_delivery"): StoredPoison(
+        "update mart_store.delivery_indicators set human_opt_out_click_count = human_opt_out_click_count + 1"
+    ),
+    ("domain_indicators", "figures_are_those_of_the_counts"): StoredPoison(
+        "update mart_store.int_domains__counts set human_person_click_count = human_person_click_count + 1",
+        also=frozenset({"persons_are_those_who_clicked_there"}),
+    ),
+    ("domain_indicators", "counts_are_those_of_the_messages"): StoredPoison(
+        "update mart_store.message_engagement set human_has_clicked = not has_clicked where message_id = 109"
+    ),
+    ("domain_indicators", "persons_are_those_who_clicked_there"): StoredPoison(
+        NEW_PERSON_OF_PEOPLE, also=frozenset({"clicks_are_in_the_domain_of_their_message"})
+    ),
+    ("domain_indicators", "clicks_are_in_the_domain_of_their_message"): StoredPoison(
+        "update mart_store.int_tracking_events__judged set human_is_counted = false where event_type = 'opt_out'"
+    ),
+    ("domain_indicators", "rates_are_part_over_base"): StoredPoison(
+        "update mart_store.domain_indicators set human_click_rate = human_click_rate + 1"
     ),
     ("hot_clicks", "clicks_are_in_the_link_table"): StoredPoison(
         "update mart_store.hot_clicks set human_click_count = human_click_count + 1 where url_id = 1001"

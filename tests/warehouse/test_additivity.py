@@ -118,20 +118,20 @@ ADDS_UP = {
         select delivery_id from marts.deliveries join marts.delivery_indicators using (delivery_id)
         left join (
             select delivery_id, sum(processed_count) as processed, sum(success_count) as success, sum(hard_bounce_count + soft_bounce_count) as bounces,
-                sum(recipient_open_count) as opened, sum(recipient_click_count) as clicked, sum(opt_out_click_count) as opt_outs, sum(person_click_count) as persons
+                sum({who}recipient_open_count) as opened, sum({who}recipient_click_count) as clicked, sum({who}opt_out_click_count) as opt_outs, sum({who}person_click_count) as persons
             from marts.domain_indicators group by 1
         ) as b using (delivery_id)
-        where (processed_count, success_count, error_count, recipient_open_count, recipient_click_count, opt_out_click_count)
+        where (processed_count, success_count, error_count, {who}recipient_open_count, {who}recipient_click_count, {who}opt_out_click_count)
             <> (coalesce(processed, 0), coalesce(success, 0), coalesce(bounces, 0), coalesce(opened, 0), coalesce(clicked, 0), coalesce(opt_outs, 0))
-            or person_click_count > coalesce(persons, 0)
+            or {who}person_click_count > coalesce(persons, 0)
     """,
     "domains and messages": """
         select delivery_id from marts.domain_indicators
         left join (
-            select delivery_id, domain, count(*) filter (where event_count > 0) as opened, count(*) filter (where has_clicked) as clicked
+            select delivery_id, domain, count(*) filter (where {who}event_count > 0) as opened, count(*) filter (where {who}has_clicked) as clicked
             from marts.message_engagement group by 1, 2
         ) as b using (delivery_id, domain)
-        where (recipient_open_count, recipient_click_count) <> (coalesce(opened, 0), coalesce(clicked, 0))
+        where ({who}recipient_open_count, {who}recipient_click_count) <> (coalesce(opened, 0), coalesce(clicked, 0))
     """,
     "domains and reasons": """
         select delivery_id from marts.domain_indicators

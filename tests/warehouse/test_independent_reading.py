@@ -238,6 +238,8 @@ PLANTED = {
         Planted(ACTIVITY, "sum(human_event_count)", "sum(event_count)", "user_activity", "human_event_count"),
         Planted(SHARING, "sum(url_category_clicks.human_click_count)", "sum(url_category_clicks.click_count)", "sharing_activity", "human_share_count"),
         Planted("models/marts/user_agents/open_breakdown.sql", "sum(by_user_agent.human_open_count)", "sum(by_user_agent.open_count)", "open_breakdown", "human_open_count"),
+        Planted(DOMAINS, " and human_is_counted", "", "domain_indicators", "human_opt_out_click_count"),
+        Planted(DOMAIN_INDICATORS, "'human_recipient_click_count', 'success_count'", "'recipient_click_count', 'success_count'", "domain_indicators", "human_click_rate"),
         Planted(HOT_CLICKS, "    human_click_share\nfrom", "    click_share as human_click_share\nfrom", "hot_clicks", "human_click_share"),
     ],
 }  # fmt: skip

@@ -42,5 +42,14 @@ select
     {{ rate('recipient_click_count', 'success_count') }} as click_rate,
     {{ rate('person_click_count', 'success_count') }} as person_click_rate,
     {{ rate('opt_out_click_count', 'success_count') }} as opt_out_rate,
-    {{ rate('recipient_click_count', 'recipient_open_count') }} as raw_reactivity_rate
+    {{ rate('recipient_click_count', 'recipient_open_count') }} as raw_reactivity_rate,
+    human_recipient_open_count,
+    human_recipient_click_count,
+    human_person_click_count,
+    human_opt_out_click_count,
+    {{ rate('human_recipient_open_count', 'success_count') }} as human_open_rate,
+    {{ rate('human_recipient_click_count', 'success_count') }} as human_click_rate,
+    {{ rate('human_person_click_count', 'success_count') }} as human_person_click_rate,
+    {{ rate('human_opt_out_click_count', 'success_count') }} as human_opt_out_rate,
+    {{ rate('human_recipient_click_count', 'human_recipient_open_count') }} as human_raw_reactivity_rate
 from processed
