@@ -14,13 +14,14 @@ SUITE = ExpectationSuite(
             """
             select activity_date, systems.day_visitor_count, browsers.day_visitor_count as browser_day_visitor_count
             from (
-                select activity_date, max(day_visitor_count) as day_visitor_count from {batch} group by activity_date
+                select activity_date, <<, max({human}day_visitor_count) as {human}day_visitor_count >>
+                from {batch} group by activity_date
             ) as systems
             full join (
-                select activity_date, max(day_visitor_count) as day_visitor_count
+                select activity_date, <<, max({human}day_visitor_count) as {human}day_visitor_count >>
                 from changed.browser_statistics group by activity_date
             ) as browsers using (activity_date)
-            where systems.day_visitor_count is distinct from browsers.day_visitor_count
+            where <<or systems.{human}day_visitor_count is distinct from browsers.{human}day_visitor_count >>
             """,
         ),
     ],

@@ -10,7 +10,10 @@
 {%- endset -%}
 with visits as (
     {{ changes_by_key(
-        'int_visitors__pages', ['activity_date', 'visitor_id'], ['user_agent_id', 'click_count', 'page_count'], is_full
+        'int_visitors__pages',
+        ['activity_date', 'visitor_id'],
+        ['user_agent_id', 'click_count', 'page_count', 'human_click_count', 'human_page_count'],
+        is_full
     ) }}
 ),
 
@@ -26,11 +29,14 @@ visitors as (
         visits.visitor_id,
         user_agents.{{ name }} as name,
         user_agents.{{ name }}_version as version,
-        sum(visits.page_count) as page_count
+    {%- for human in ['', 'human_'] %}
+        (sum(visits.{{ human }}click_count) > 0)::integer as {{ human }}visitor_count,
+        case when sum(visits.{{ human }}click_count) > 0 then sum(visits.{{ human }}page_count) else 0 end as {{ human }}page_count
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from visits
     inner join user_agents on visits.user_agent_id = user_agents.user_agent_id
     group by visits.change, visits.activity_date, visits.visitor_id, user_agents.{{ name }}, user_agents.{{ name }}_version
-    having sum(visits.click_count) > 0
 ),
 
 added as (
@@ -38,8 +44,11 @@ added as (
         activity_date,
         name,
         version,
-        sum(change) as visitor_count,
-        sum(change * page_count) as page_count
+    {%- for human in ['', 'human_'] %}
+        sum(change * {{ human }}visitor_count) as {{ human }}visitor_count,
+        sum(change * {{ human }}page_count) as {{ human }}page_count
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from visitors
     group by activity_date, name, version
     {%- if not is_full %}
@@ -49,7 +58,9 @@ added as (
         name,
         version,
         visitor_count,
-        page_count
+        page_count,
+        human_visitor_count,
+        human_page_count
     from {{ live_rows(this.identifier) }} as live_statistics
     {{ of_touched_days }}
     {%- endif %}
@@ -59,14 +70,26 @@ added as (
 added_to_days as (
     select
         activity_date,
-        sum(change) as day_visitor_count
-    from (select distinct change, activity_date, visitor_id from visitors) as day_visitors
+    {%- for human in ['', 'human_'] %}
+        sum(change * {{ human }}visitor_count) as {{ human }}day_visitor_count
+        {{- ',' if not loop.last }}
+    {%- endfor %}
+    from (
+        select
+            change,
+            activity_date,
+            max(visitor_count) as visitor_count,
+            max(human_visitor_count) as human_visitor_count
+        from visitors
+        group by change, activity_date, visitor_id
+    ) as day_visitors
     group by activity_date
     {%- if not is_full %}
     union all
     select distinct
         activity_date,
-        day_visitor_count
+        day_visitor_count,
+        human_day_visitor_count
     from {{ live_rows(this.identifier) }} as live_statistics
     {{ of_touched_days }}
     {%- endif %}
@@ -77,8 +100,11 @@ counts as (
         activity_date,
         name,
         version,
-        sum(visitor_count)::bigint as visitor_count,
-        sum(page_count)::bigint as page_count
+    {%- for human in ['', 'human_'] %}
+        sum({{ human }}visitor_count)::bigint as {{ human }}visitor_count,
+        sum({{ human }}page_count)::bigint as {{ human }}page_count
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from added
     group by activity_date, name, version
     having sum(visitor_count) > 0
@@ -87,7 +113,10 @@ counts as (
 day_counts as (
     select
         activity_date,
-        sum(day_visitor_count)::bigint as day_visitor_count
+    {%- for human in ['', 'human_'] %}
+        sum({{ human }}day_visitor_count)::bigint as {{ human }}day_visitor_count
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from added_to_days
     group by activity_date
 )
@@ -101,7 +130,13 @@ select
     {{ rate('counts.visitor_count', 'day_counts.day_visitor_count') }} as usage_rate,
     {{ rate('counts.visitor_count', 'sum(counts.visitor_count) over (partition by counts.activity_date)') }} as global_rate,
     {{ rate('counts.visitor_count', 'sum(counts.visitor_count) over (partition by counts.activity_date, counts.name)') }} as relative_rate,
-    counts.activity_date
+    counts.activity_date,
+    counts.human_visitor_count,
+    counts.human_page_count,
+    day_counts.human_day_visitor_count,
+    {{ rate('counts.human_visitor_count', 'day_counts.human_day_visitor_count') }} as human_usage_rate,
+    {{ rate('counts.human_visitor_count', 'sum(counts.human_visitor_count) over (partition by counts.activity_date)') }} as human_global_rate,
+    {{ rate('counts.human_visitor_count', 'sum(counts.human_visitor_count) over (partition by counts.activity_date, counts.name)') }} as human_relative_rate
 from counts
 inner join day_counts on counts.activity_date = day_counts.activity_date
 {% endmacro %}

@@ -69,10 +69,12 @@ RELATIONS: dict[str, Relation] = {
     "sharing_activity": _relation("delivery_id network", counted="share_count share_breakdown_rate sharing_rate"),
     "open_breakdown": _relation("delivery_id operating_system device browser", "is_mobile", "open_count"),
     "browser_statistics": _relation(
-        "activity_date name version", "visitor_count page_count day_visitor_count usage_rate global_rate relative_rate"
+        "activity_date name version",
+        counted="visitor_count page_count day_visitor_count usage_rate global_rate relative_rate",
     ),
     "operating_system_statistics": _relation(
-        "activity_date name version", "visitor_count page_count day_visitor_count usage_rate global_rate relative_rate"
+        "activity_date name version",
+        counted="visitor_count page_count day_visitor_count usage_rate global_rate relative_rate",
     ),
     "delivery_summary": _relation(
         "delivery_id",

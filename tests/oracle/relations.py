@@ -568,8 +568,10 @@ def _visits(rules: Rules) -> str:
     """Clicks and visited pages that are somebody's, in deliveries that are neither proofs nor templates."""
     return f"""
         create table visits as
-        select kept.*, occurred_date as activity_date, {rules.visitor} as visitor
-        from kept
+        select
+            stream.*, kept.event_id is not null as is_kept, occurred_date as activity_date, {rules.visitor} as visitor
+        from stream
+        left join (select event_id from kept) as kept using (event_id)
         join inputs.deliveries as described using (delivery_id)
         where {rules.visited_with} and {rules.in_totals} and ({rules.visitor}) is not null
     """
@@ -584,8 +586,9 @@ def _visitor_statistics(name: str, rules: Rules) -> str:
                 report_{name} as name,
                 report_{name}_version as version,
                 visitor,
-                count(*) as page_count,
-                count(*) filter ({rules.click}) as click_count
+                count(*) filter (is_kept) as page_count,
+                count(*) filter (is_kept and {rules.click}) as click_count,
+                count(*) filter ({rules.click}) as stream_click_count
             from visits
             group by all
         ),
@@ -595,14 +598,14 @@ def _visitor_statistics(name: str, rules: Rules) -> str:
                 name,
                 version,
                 count(*) filter (click_count > 0) as visitor_count,
-                sum(page_count) filter ({rules.page_of_visitor}) as page_count
+                coalesce(sum(page_count) filter ({rules.page_of_visitor}), 0) as page_count
             from visitors
             group by activity_date, name, version
+            having sum(stream_click_count) > 0
         ),
         days as (
-            select activity_date, count(distinct visitor) as day_visitor_count
+            select activity_date, count(distinct visitor) filter (click_count > 0) as day_visitor_count
             from visitors
-            where click_count > 0
             group by activity_date
         )
         select
@@ -612,7 +615,6 @@ def _visitor_statistics(name: str, rules: Rules) -> str:
             ratio(visitor_count, sum(visitor_count) over (partition by {rules.relative_name})) as relative_rate
         from counted
         join days using (activity_date)
-        where visitor_count > 0
     """
 
 

@@ -200,6 +200,27 @@ def visitor_poisons(relation: str) -> dict[Check, StoredPoison]:
     }
 
 
+def visitor_poisons_of_people(relation: str) -> dict[Check, StoredPoison]:
+    """What turns the same checks red where they look at people's figures."""
+    return {
+        (relation, "counts_are_possible"): StoredPoison(f"update mart_store.{relation} set human_page_count = 0"),
+        (relation, "rates_are_part_over_base"): StoredPoison(
+            f"update mart_store.{relation} set human_usage_rate = human_usage_rate + 1"
+        ),
+        # All clicks of people are one visitor's.
+        (relation, "visitors_of_a_day_are_those_who_clicked"): StoredPoison(
+            """
+            update mart_store.int_visitors__pages as pages
+            set human_click_count = case when pages.visitor_id = first.visitor_id then first.click_count else 0 end
+            from (
+                select visitor_id, sum(human_click_count) over () as click_count
+                from mart_store.int_visitors__pages order by visitor_id limit 1
+            ) as first
+            """
+        ),
+    }
+
+
 NEW_PERSON = (
     "insert into mart_store.int_persons__clicks values (1, 2147483647, 1000, gen_random_uuid(), 'Others', 1, 1)"
 )
@@ -599,6 +620,14 @@ STORED: dict[Check, StoredPoison] = {
 }
 
 PEOPLE: dict[Check, StoredPoison] = {
+    **visitor_poisons_of_people("browser_statistics"),
+    ("browser_statistics", "visits_are_in_the_click_stream"): StoredPoison(
+        "update mart_store.int_visitors__pages set human_page_count = human_page_count + 1"
+    ),
+    **visitor_poisons_of_people("operating_system_statistics"),
+    ("operating_system_statistics", "days_are_those_of_the_browsers"): StoredPoison(
+        "update mart_store.browser_statistics set human_day_visitor_count = human_day_visitor_count + 1"
+    ),
     ("delivery_indicators", "counts_are_possible"): StoredPoison(
         "update mart_store.delivery_indicators set human_estimated_total_open_count = -1"
     ),

@@ -150,7 +150,7 @@ PLANTED = {
         Planted(STATISTICS, ">= cumulated.{{ human }}total_count", "> cumulated.{{ human }}total_count", "tracking_statistics", "seconds_to_percent"),
         Planted(ACTIVITY, "interval '30 minutes'", "interval '60 minutes'", "user_activity", MISSING),
         Planted("models/marts/user_agents/open_breakdown.sql", "and event_type = 'open'", "", "open_breakdown", "open_count"),
-        Planted("macros/visitor_statistics.sql", "select distinct change,", "select change,", "browser_statistics", "day_visitor_count"),
+        Planted("macros/visitor_statistics.sql", "group by change, activity_date, visitor_id", "group by change, activity_date, visitor_id, name", "browser_statistics", "day_visitor_count"),
         Planted(HOT_CLICKS, "url_type = 1 and offer_id = 0", "url_type = 1", "hot_clicks", "is_drawn"),
         Planted(SUMMARY, "'deliveries.success_count', 'deliveries.to_deliver_count'", "'deliveries.success_count', 'deliveries.target_count'", "delivery_summary", "success_rate"),
         Planted(EXCLUSIONS, "of_delivery as (partition by exclusions.delivery_id)", "of_delivery as ()", "delivery_exclusions", "exclusion_share"),
@@ -240,6 +240,7 @@ PLANTED = {
         Planted("models/marts/user_agents/open_breakdown.sql", "sum(by_user_agent.human_open_count)", "sum(by_user_agent.open_count)", "open_breakdown", "human_open_count"),
         Planted(DOMAINS, " and human_is_counted", "", "domain_indicators", "human_opt_out_click_count"),
         Planted(DOMAIN_INDICATORS, "'human_recipient_click_count', 'success_count'", "'recipient_click_count', 'success_count'", "domain_indicators", "human_click_rate"),
+        Planted("models/intermediate/int_visitors__pages.sql", "where human_is_counted and event_type = 'click'", "where event_type = 'click'", "browser_statistics", "human_visitor_count"),
         Planted(HOT_CLICKS, "    human_click_share\nfrom", "    click_share as human_click_share\nfrom", "hot_clicks", "human_click_share"),
     ],
 }  # fmt: skip

@@ -16,7 +16,9 @@ added as (
         coalesce(person_id, md5(delivery_id || ':' || message_id)::uuid) as visitor_id,
         user_agent_id,
         sum(change) filter (where event_type = 'click') as click_count,
-        sum(change) as page_count
+        sum(change) as page_count,
+        sum(change) filter (where human_is_counted and event_type = 'click') as human_click_count,
+        sum(change) filter (where human_is_counted) as human_page_count
     from changes
     where
         is_counted
@@ -29,6 +31,6 @@ added as (
 {{ add_to_live(
     'added',
     ['activity_date', 'visitor_id', 'user_agent_id'],
-    {'click_count': 'bigint', 'page_count': 'bigint'},
+    {'click_count': 'bigint', 'page_count': 'bigint', 'human_click_count': 'bigint', 'human_page_count': 'bigint'},
     is_full
 ) }}

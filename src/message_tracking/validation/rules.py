@@ -199,46 +199,54 @@ def visitor_checks(relation: str) -> list[Expectation]:
             "usage_rate",
             "global_rate",
             "relative_rate",
+            "human_visitor_count",
+            "human_page_count",
+            "human_day_visitor_count",
+            "human_usage_rate",
+            "human_global_rate",
+            "human_relative_rate",
         ),
         grain("activity_date", "name", "version"),
         never(
             "counts_are_possible",
-            "A row has visitors, each visitor a page, and no row or day more visitors than it can have.",
+            "A row has visitors, some of them people, each visitor a page, and no row or day more than it can have.",
             """
             select activity_date, name, version
             from (
                 select
                     *,
-                    sum(visitor_count) over (partition by activity_date) as visit_count,
-                    max(day_visitor_count) over (partition by activity_date) as same_day_visitor_count
+                    <<, sum({human}visitor_count) over (partition by activity_date) as {human}visit_count,
+                    max({human}day_visitor_count) over (partition by activity_date) as {human}same_day_visitor_count >>
                 from {batch}
             ) as rows
             where
                 visitor_count < 1
-                or page_count < visitor_count
-                or visitor_count > day_visitor_count
-                or day_visitor_count > visit_count
-                or day_visitor_count <> same_day_visitor_count
+                or human_visitor_count not between 0 and visitor_count
+                or <<or {human}page_count < {human}visitor_count
+                or {human}visitor_count > {human}day_visitor_count
+                or {human}day_visitor_count > {human}visit_count
+                or {human}day_visitor_count <> {human}same_day_visitor_count >>
             """,
         ),
         never(
             "rates_are_part_over_base",
-            "Usage is of the day's visitors; global rates of a day and relative rates of a name add up to 1.",
+            "Usage is of the day's visitors; global rates of a day and relative rates of a name add up to 1, or to 0 "
+            "where nobody visits.",
             """
             select activity_date, name, version
             from (
                 select
                     *,
-                    sum(global_rate) over (partition by activity_date) as global_sum,
-                    sum(relative_rate) over (partition by activity_date, name) as relative_sum,
-                    sum(visitor_count) over (partition by activity_date, name) as name_visit_count
+                    <<, sum({human}global_rate) over (partition by activity_date) as {human}global_sum,
+                    sum({human}relative_rate) over (partition by activity_date, name) as {human}relative_sum,
+                    sum({human}visitor_count) over (partition by activity_date, name) as {human}name_visit_count >>
                 from {batch}
             ) as rows
             where
-                abs(usage_rate * day_visitor_count - visitor_count) > 0.000001
-                or abs(global_sum - 1) > 0.000001
-                or abs(relative_sum - 1) > 0.000001
-                or abs(relative_rate * name_visit_count - visitor_count) > 0.000001
+                <<or abs({human}usage_rate * {human}day_visitor_count - {human}visitor_count) > 0.000001
+                or abs({human}global_sum - case when {human}day_visitor_count > 0 then 1 else 0 end) > 0.000001
+                or abs({human}relative_sum - case when {human}name_visit_count > 0 then 1 else 0 end) > 0.000001
+                or abs({human}relative_rate * {human}name_visit_count - {human}visitor_count) > 0.000001 >>
             """,
         ),
         never(
@@ -247,10 +255,11 @@ def visitor_checks(relation: str) -> list[Expectation]:
             f"""
             select activity_date, rows.day_visitor_count, before.day_visitor_count as earlier_count, gained.gained_count
             from (
-                select activity_date, max(day_visitor_count) as day_visitor_count from {{batch}} group by activity_date
+                select activity_date, <<, max({{human}}day_visitor_count) as {{human}}day_visitor_count >>
+                from {{batch}} group by activity_date
             ) as rows
             full join (
-                select activity_date, max(day_visitor_count) as day_visitor_count
+                select activity_date, <<, max({{human}}day_visitor_count) as {{human}}day_visitor_count >>
                 from live.{relation}
                 where activity_date in (select activity_date from intermediate.int_days__touched)
                 group by activity_date
@@ -258,15 +267,17 @@ def visitor_checks(relation: str) -> list[Expectation]:
             full join (
                 select
                     visitors.activity_date,
-                    count(*) filter (where coalesce(before.click_count, 0) + visitors.click_count > 0)
-                    - count(*) filter (where before.click_count > 0) as gained_count
+                    <<, count(*) filter (
+                        where coalesce(before.{{human}}click_count, 0) + visitors.{{human}}click_count > 0
+                    )
+                    - count(*) filter (where before.{{human}}click_count > 0) as {{human}}gained_count >>
                 from (
-                    select activity_date, visitor_id, sum(change * click_count) as click_count
+                    select activity_date, visitor_id, <<, sum(change * {{human}}click_count) as {{human}}click_count >>
                     from changes.int_visitors__pages
                     group by activity_date, visitor_id
                 ) as visitors
                 left join (
-                    select activity_date, visitor_id, sum(click_count) as click_count
+                    select activity_date, visitor_id, <<, sum({{human}}click_count) as {{human}}click_count >>
                     from live.int_visitors__pages
                     where (activity_date, visitor_id) in (
                         select activity_date, visitor_id from changes.int_visitors__pages
@@ -277,8 +288,8 @@ def visitor_checks(relation: str) -> list[Expectation]:
                 group by visitors.activity_date
             ) as gained using (activity_date)
             where
-                coalesce(rows.day_visitor_count, 0) - coalesce(before.day_visitor_count, 0)
-                <> coalesce(gained.gained_count, 0)
+                <<or coalesce(rows.{{human}}day_visitor_count, 0) - coalesce(before.{{human}}day_visitor_count, 0)
+                <> coalesce(gained.{{human}}gained_count, 0) >>
             """,  # noqa: S608
         ),
     ]
