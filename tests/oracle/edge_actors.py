@@ -12,8 +12,9 @@ URLS: list[dict[str, Any]] = [
     {"url_id": 313, "type": 4, "label": "Page"},
     {"url_id": 314, "type": 1, "label": "Hidden", "category": "lure"},
     {"url_id": 315, "type": 1, "label": "Shown", "category": "Lure"},
+    {"url_id": 316, "type": 4, "label": "Shared", "category": "twitter"},
 ]
-_PIXEL, _LINK, _OUT, _MIRROR, _PAGE, _LURE, _NO_LURE, _UNKNOWN = 1, 301, 311, 312, 313, 314, 315, 399
+_PIXEL, _LINK, _OUT, _MIRROR, _PAGE, _LURE, _NO_LURE, _SHARE, _UNKNOWN = 1, 301, 311, 312, 313, 314, 315, 316, 399
 
 _HERE, _NEAR, _SAME_16, _FAR = "198.51.100.7", "198.51.100.200", "198.51.101.7", "203.0.113.9"
 _IPV6, _SAME_64, _SAME_48 = "2001:db8:0:1::1", "2001:DB8:0:1:ffff::2", "2001:db8:0:2::1"
@@ -101,6 +102,8 @@ CASES: list[list[Act]] = [
     # A person's open after a machine's, in a bucket of its own; and two, the second a duplicate among people only.
     [Act(290, _PIXEL, user_agent=_PREFETCH), Act(320, _PIXEL, _FAR)],
     [Act(0, _PIXEL, user_agent=_PREFETCH), Act(30, _PIXEL, _FAR), Act(70, _PIXEL, _FAR)],
+    # What a machine shares.
+    [Act(0, _SHARE, user_agent=_CRAWLER)],
 ]
 _FIRST_MESSAGE, _FIRST_SECOND, _BETWEEN = 3001, 42_000, 600
 MESSAGES = range(_FIRST_MESSAGE, _FIRST_MESSAGE + len(CASES) + 2)
