@@ -124,19 +124,21 @@ day_counts as (
 select
     counts.name,
     counts.version,
-    counts.visitor_count,
-    counts.page_count,
-    day_counts.day_visitor_count,
-    {{ rate('counts.visitor_count', 'day_counts.day_visitor_count') }} as usage_rate,
-    {{ rate('counts.visitor_count', 'sum(counts.visitor_count) over (partition by counts.activity_date)') }} as global_rate,
-    {{ rate('counts.visitor_count', 'sum(counts.visitor_count) over (partition by counts.activity_date, counts.name)') }} as relative_rate,
+    {{ visitor_figures('') }},
     counts.activity_date,
-    counts.human_visitor_count,
-    counts.human_page_count,
-    day_counts.human_day_visitor_count,
-    {{ rate('counts.human_visitor_count', 'day_counts.human_day_visitor_count') }} as human_usage_rate,
-    {{ rate('counts.human_visitor_count', 'sum(counts.human_visitor_count) over (partition by counts.activity_date)') }} as human_global_rate,
-    {{ rate('counts.human_visitor_count', 'sum(counts.human_visitor_count) over (partition by counts.activity_date, counts.name)') }} as human_relative_rate
+    {{ visitor_figures('human_') }}
 from counts
 inner join day_counts on counts.activity_date = day_counts.activity_date
 {% endmacro %}
+
+{# The published figures of one audience, of `counts` and `day_counts`. #}
+{% macro visitor_figures(human) -%}
+    {%- set visitors = 'counts.' ~ human ~ 'visitor_count' -%}
+    {%- set day_visitors = 'day_counts.' ~ human ~ 'day_visitor_count' -%}
+    {{ visitors }},
+    counts.{{ human }}page_count,
+    {{ day_visitors }},
+    {{ rate(visitors, day_visitors) }} as {{ human }}usage_rate,
+    {{ rate(visitors, 'sum(' ~ visitors ~ ') over (partition by counts.activity_date)') }} as {{ human }}global_rate,
+    {{ rate(visitors, 'sum(' ~ visitors ~ ') over (partition by counts.activity_date, counts.name)') }} as {{ human }}relative_rate
+{%- endmacro %}

@@ -101,41 +101,41 @@ def _linked(rules: Rules) -> str:
             select recipient_id, is_allowed, effective_at from inputs.consents where {rules.consent}
         ),
         placed as (
-        select
-            events.place,
-            events.event_id,
-            events.occurred_at,
-            events.occurred_date,
-            events.half_hour_at,
-            events.delivery_id,
-            events.message_id,
-            coalesce(messages.recipient_id, 0) as recipient_id,
-            events.url_id,
-            case when events.url_id = 1 then 2 else urls.type end as url_type,
-            case when events.url_id = 1 then 'Open' when urls.url_id is null then '' else {rules.url_label} end
-                as url_label,
-            case when events.url_id = 1 or urls.url_id is null then '' else urls.category end as url_category,
-            {rules.event_type} as event_type,
-            events.person_id,
-            events.browser,
-            events.operating_system,
-            events.device,
-            events.report_browser,
-            events.report_browser_version,
-            events.report_operating_system,
-            events.report_operating_system_version,
-            events.report_device,
-            events.is_mobile,
-            seconds(events.occurred_at, {rules.sent_at}) as seconds_since_sent,
-            make_timestamp(({rules.bucket}) * 300000000) as bucket_at,
-            events.amount,
-            events.article,
-            events.user_agent,
-            events.client_ip
-        from inputs.events
-        left join inputs.deliveries using (delivery_id)
-        left join inputs.messages on {rules.message_of}
-        left join inputs.tracked_urls as urls on {rules.url_of}
+            select
+                events.place,
+                events.event_id,
+                events.occurred_at,
+                events.occurred_date,
+                events.half_hour_at,
+                events.delivery_id,
+                events.message_id,
+                coalesce(messages.recipient_id, 0) as recipient_id,
+                events.url_id,
+                case when events.url_id = 1 then 2 else urls.type end as url_type,
+                case when events.url_id = 1 then 'Open' when urls.url_id is null then '' else {rules.url_label} end
+                    as url_label,
+                case when events.url_id = 1 or urls.url_id is null then '' else urls.category end as url_category,
+                {rules.event_type} as event_type,
+                events.person_id,
+                events.browser,
+                events.operating_system,
+                events.device,
+                events.report_browser,
+                events.report_browser_version,
+                events.report_operating_system,
+                events.report_operating_system_version,
+                events.report_device,
+                events.is_mobile,
+                seconds(events.occurred_at, {rules.sent_at}) as seconds_since_sent,
+                make_timestamp(({rules.bucket}) * 300000000) as bucket_at,
+                events.amount,
+                events.article,
+                events.user_agent,
+                events.client_ip
+            from inputs.events
+            left join inputs.deliveries using (delivery_id)
+            left join inputs.messages on {rules.message_of}
+            left join inputs.tracked_urls as urls on {rules.url_of}
         )
         select placed.*, coalesce({rules.withdrawn}, false) as is_withdrawn
         from placed
