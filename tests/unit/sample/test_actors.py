@@ -333,16 +333,16 @@ def test_the_second_profile_plants_what_it_says(second) -> None:
     assert {"", *OTHER_BOTS} <= agents <= {"", *profile.browsers, *profile.bots}
     clicks = [[event for event in events if second.kind(event) != "open"] for events in found]
     steps = [gap for events in clicks for gap in gaps(events)]
-    assert 0.03 < median(steps) < 0.3
+    assert 0.1 < median(steps) < 0.4
     assert share(step > 3 for step in steps) > 0.02
     assert 0.2 < share(len(events) == 1 for events in clicks) < 0.5
     neighbours = [{event.address.rpartition(".")[0] for event in events} for events in found if len(events) > 5]
-    assert 0.1 < share(len(networks) > 3 for networks in neighbours) < 0.35
+    assert 0.2 < share(len(networks) > 3 for networks in neighbours) < 0.4
     messages = Counter(events[0].message_id for events in found)
-    assert 0.1 < share(count > 1 for count in messages.values()) < 0.45
+    assert 0.1 < share(count > 1 for count in messages.values()) < 0.3
     prefetched = [seconds_since_sent(second, event) for event in second.of_actor("prefetch")]
-    assert 5 * 60 < median(prefetched) < 12 * 60
-    assert min(prefetched) < 30
+    assert 100 * 60 < median(prefetched) < 200 * 60
+    assert min(prefetched) >= 30
     assert max(prefetched) > 24 * 3_600
     assert max(event.at for event in second.events).date() < OPTIONS.start
     assert second.planted["line_count"] == OPTIONS.lines
