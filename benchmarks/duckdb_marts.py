@@ -34,6 +34,10 @@ RAW = {
             source_url, content_part, coalesce(occurrence, 0) as occurrence, coalesce(offer_id, 0) as offer_id
         from raw.tracked_urls where superseded_by_load_id is null
     """,
+    "consents": """
+        select recipient_id, is_allowed, (extract(epoch from effective_at) * 1000000)::bigint as effective_at
+        from raw.consents where superseded_by_load_id is null and purpose = 'tracking' and recipient_id <> 0
+    """,
     "message_statuses": "select code, is_success from staging.message_statuses",
     "url_types": "select code, label, event_type from staging.url_types",
     "person_key": "select encode(key, 'hex') as key from ops.person_key",
@@ -41,6 +45,26 @@ RAW = {
 """Each Parquet file and the rows in it; instants in microseconds, which the file holds as instants."""
 
 MARTS = {
+    # Each choice lasts until the recipient's next one.
+    "refusals": """
+        select recipient_id, effective_at as refused_at, ended_at
+        from (
+            select
+                consents.*,
+                lead(effective_at, 1, 'infinity'::timestamptz) over (partition by recipient_id order by effective_at)
+                    as ended_at
+            from consents
+        )
+        where not is_allowed
+    """,
+    "shown_events": """
+        select events.*
+        from events
+        left join messages on events.delivery_id = messages.delivery_id and events.message_id = messages.message_id
+        anti join refusals
+            on messages.recipient_id = refusals.recipient_id
+            and events.occurred_at >= refused_at and events.occurred_at < ended_at
+    """,
     # Opens of a message in their order: an open is kept where the last kept one is 60 seconds away (design §5).
     "kept_opens": """
         select unnest(list_reduce(
@@ -54,14 +78,14 @@ MARTS = {
                 else kept
             end
         ), recursive := true)
-        from events where url_id = 1 and message_id <> 0
+        from shown_events where url_id = 1 and message_id <> 0
         group by delivery_id, message_id
     """,
     "tracking_events": """
         with kept as (
-            select events.* from events where not (url_id = 1 and message_id <> 0)
+            select shown_events.* from shown_events where not (url_id = 1 and message_id <> 0)
             union all
-            select events.* from events semi join kept_opens using (source, prefix, counter)
+            select shown_events.* from shown_events semi join kept_opens using (source, prefix, counter)
         ),
         linked as (
             select
@@ -209,7 +233,7 @@ MARTS = {
         from deliveries cross join all_series left join reached using (delivery_id, series, percent)
     """,
 }
-"""The statements in their order; the first one is a step to the marts."""
+"""The statements in their order; the first three are steps to the marts."""
 
 PARAMETER = """
     create macro decoded(text) as url_decode(replace(text, '+', ' '));

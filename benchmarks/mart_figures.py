@@ -9,7 +9,7 @@ FIGURES = {
             count(*), count(distinct event_id), count(distinct person_id), sum(message_id), sum(recipient_id),
             sum(url_type), sum((seconds_since_sent * 1000000)::bigint), sum((transaction_amount * 100)::bigint),
             sum(article_count), count(*) filter (where is_known_url), count(*) filter (where event_type = 'click')
-        from tracking_events
+        from tracking_events where is_counted
     """,
     "message_engagement": """
         select
@@ -30,7 +30,7 @@ FIGURES = {
         select count(*), count(seconds_to_percent), sum((seconds_to_percent * 1000)::bigint) from tracking_statistics
     """,
 }
-"""Counts and sums of the largest marts, in words that Postgres and DuckDB both understand."""
+"""Counts and sums of the largest marts, in words that Postgres and DuckDB both understand; of the full audience."""
 
 
 def figures(query: Callable[[str], list[tuple[Any, ...]]]) -> dict[str, Any]:
