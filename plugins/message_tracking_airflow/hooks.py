@@ -1,8 +1,10 @@
-"""The warehouse as an Airflow connection names it."""
+"""The warehouse and the sources as Airflow connections name them."""
 
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from message_tracking.errors import ConfigurationError
+from message_tracking.transports.connections import SourceConnection
 from message_tracking.warehouse import Warehouse, postgres_url
 
 
@@ -50,3 +52,27 @@ class WarehouseHook(BaseHook):
                 parts["password"] or "",
             )
         )
+
+
+def source_connection(name: str) -> SourceConnection:
+    """Return the connection that a source of the sources file names.
+
+    Raises ConfigurationError where Airflow has none of that name.
+    """
+    try:
+        found = BaseHook.get_connection(name)
+    except AirflowNotFoundException as error:
+        raise ConfigurationError(
+            f"Airflow has no connection {name}, which the sources file names.",
+            "Make it (Admin, Connections), or put the name in the sources file right.",
+        ) from error
+    return SourceConnection(
+        name,
+        kind=found.conn_type or "",
+        host=found.host or "",
+        port=found.port,
+        login=found.login or "",
+        password=found.password or "",
+        schema=found.schema or "",
+        extra=found.extra_dejson,
+    )

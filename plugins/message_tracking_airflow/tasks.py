@@ -12,14 +12,15 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from message_tracking import publication
 from message_tracking.building import project_digest
-from message_tracking.errors import RefusedError
+from message_tracking.errors import MessageTrackingError, RefusedError
 from message_tracking.settings import Settings
 from message_tracking.waiting_loads import has_waiting_loads, wait_for_running_loads
 from message_tracking.warehouse import Warehouse
-from message_tracking_airflow.hooks import WarehouseHook
+from message_tracking_airflow.hooks import WarehouseHook, source_connection
 
 if TYPE_CHECKING:
     from message_tracking.loading.summary import LoadSummary
+    from message_tracking.source_files import SourceFiles
     from message_tracking.sources import Sources
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,11 @@ REFUSED_HINT = (
 
 @task
 def list_servers() -> list[dict[str, str]]:
-    """List every source with each of its tracking servers."""
+    """List every source with each of its tracking servers, and with none where these cannot be listed."""
     return [
         {"source_name": source.name, "server": server}
         for source in _read_sources().sources
-        for server in source.servers()
+        for server in _servers(source.name)
     ]
 
 
@@ -53,12 +54,15 @@ def list_sources() -> list[dict[str, str]]:
 
 @task(map_index_template="{{ task.op_kwargs['source_name'] }} {{ task.op_kwargs['server'] }}")
 def load_tracking_logs(source_name: str, server: str) -> dict[str, int]:
-    """Load what is new in the tracking logs of one server."""
+    """Load what is new in the tracking logs of one server, or of all where they could not be listed before."""
+    from message_tracking.loading.summary import total  # noqa: PLC0415
     from message_tracking.loading.tracking_logs import load_tracking_logs  # noqa: PLC0415
 
-    warehouse = WarehouseHook().get_warehouse()
-    summary = load_tracking_logs(warehouse, _read_sources().named(source_name), server)
-    return _announce(warehouse, summary)
+    warehouse, files = WarehouseHook().get_warehouse(), _open(source_name)
+    servers = [server] if server else files.servers()
+    return _announce(
+        warehouse, total(source_name, server, [load_tracking_logs(warehouse, files, name) for name in servers])
+    )
 
 
 @task(map_index_template="{{ task.op_kwargs['source_name'] }}")
@@ -67,7 +71,7 @@ def load_delivery_data(source_name: str) -> dict[str, int]:
     from message_tracking.loading.delivery_data import load_delivery_data  # noqa: PLC0415
 
     warehouse = WarehouseHook().get_warehouse()
-    summary = load_delivery_data(warehouse, _read_sources().named(source_name))
+    summary = load_delivery_data(warehouse, _open(source_name))
     return _announce(warehouse, summary)
 
 
@@ -170,6 +174,21 @@ def _read_sources() -> "Sources":
     from message_tracking.sources import configured_sources  # noqa: PLC0415
 
     return configured_sources(Settings.from_environment())
+
+
+def _open(source_name: str) -> "SourceFiles":
+    from message_tracking.transports.opening import open_source  # noqa: PLC0415
+
+    return open_source(_read_sources().named(source_name), source_connection)
+
+
+def _servers(source_name: str) -> list[str]:
+    """Names of a source's servers. Where they cannot be listed, '': the task that is to load them says why."""
+    try:
+        return _open(source_name).servers()
+    except MessageTrackingError as error:
+        log.warning("The servers of the source %s cannot be listed: %s", source_name, error)
+        return [""]
 
 
 def _announce(warehouse: Warehouse, summary: "LoadSummary") -> dict[str, Any]:

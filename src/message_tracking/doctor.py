@@ -20,12 +20,13 @@ from typing import Literal
 import psycopg2
 
 from message_tracking.embedded import EmbeddedServer
-from message_tracking.errors import MessageTrackingError, UnreadableFileError
+from message_tracking.errors import ConfigurationError, MessageTrackingError, UnreadableFileError
 from message_tracking.local_airflow import LocalAirflow
 from message_tracking.migrating import GROUPS, pending_migrations, read_migrations, require_server
 from message_tracking.publication import left_behind
 from message_tracking.settings import Settings
 from message_tracking.sources import configured_sources
+from message_tracking.transports.opening import open_source
 from message_tracking.warehouse import PIPELINE_ROLE, Connection, Warehouse, fetch_all
 
 LEAST_FREE_BYTES = 2 << 30
@@ -164,12 +165,12 @@ def _passwords(settings: Settings) -> Iterator[Complaint]:
 
 
 def _sources(settings: Settings) -> Iterator[Complaint]:
-    """The sources file can be read and the folders that it names are there."""
+    """The sources file can be read, and what it names is there and lets us in."""
     sources = configured_sources(settings)
     for source in sources.sources:
         try:
-            source.require_folder()
-        except UnreadableFileError as error:
+            open_source(source).require_folder()
+        except (ConfigurationError, UnreadableFileError) as error:
             yield Complaint(error.what, error.hint)
 
 

@@ -5,22 +5,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 import polars as pl
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from message_tracking.errors import ConfigurationError, UnreadableFileError
+from message_tracking.errors import ConfigurationError
 from message_tracking.settings import Settings
 from message_tracking.strict_yaml import load_yaml
 
-_LOG_NAME = re.compile(r"0x[0-9A-Fa-f]{16}\.log(\.gz)?")
-_CONTENT_NAME = re.compile(r"(0|-?[1-9][0-9]*)\.(html|txt)")
-_CONTENT_PARTS: dict[str, Literal["html", "text"]] = {"html": "html", "txt": "text"}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -49,24 +45,17 @@ def _log_glob(pattern: str) -> str:
     return pattern
 
 
-@dataclass(frozen=True)
-class ContentFile:
-    """The file of one part of a delivery's message."""
-
-    path: Path
-    delivery_id: int
-    content_part: Literal["html", "text"]
-
-
 class Source(BaseModel):
     """One place that one sender's data comes from. Its name is part of every event's identity."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
-    kind: Literal["folder"]
+    kind: Literal["folder", "sftp", "s3", "http"]
     path: Path
-    """Absolute, with its variables expanded."""
+    """With its variables expanded. Of a folder absolute; else on the other machine, or the bucket and its prefix."""
+    connection: str | None = None
+    """Name of the Airflow connection that leads to the other machine."""
     logs: Annotated[str, AfterValidator(_log_glob)] = "logs/*/0x*.log*"
     exports: Annotated[str, AfterValidator(_inside)] = "exports"
     contents: Annotated[str, AfterValidator(_inside)] = "contents"
@@ -74,80 +63,19 @@ class Source(BaseModel):
     """How the log's clock is read."""
     reject_limit: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.2
     """Share of rejected lines above which a file's pull fails, from 1 000 lines on."""
+    most_bytes_per_second: Annotated[int, Field(gt=0)] | None = None
+    """The pace at which another machine is read, all files of a task together."""
 
-    @property
-    def exports_folder(self) -> Path:
-        """Folder of the reference data files."""
-        return self.path / self.exports
-
-    @property
-    def contents_folder(self) -> Path:
-        """Folder of the message bodies."""
-        return self.path / self.contents
-
-    def require_folder(self) -> None:
-        """Raise UnreadableFileError where the source's folder is not there, as when a disk is not mounted."""
-        try:
-            next(self.path.iterdir(), None)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise UnreadableFileError(
-                f"The folder of the source {self.name} is not there: {self.path}.",
-                "Mount or make it, or put its path right in the sources file.",
-            ) from error
-        except OSError as error:
-            raise _closed(self.path, error) from error
-
-    def content_files(self) -> list[ContentFile]:
-        """The message bodies, by name: `<delivery_id>.html` or `.txt`, the id in decimal digits."""
-        return [file for path in _files_in(self.contents_folder) if (file := _content_file(path))]
-
-    def other_content_files(self) -> list[Path]:
-        """What other files lie in the folder of the message bodies, by name."""
-        return [path for path in _files_in(self.contents_folder) if path.is_file() and not _content_file(path)]
-
-    def servers(self) -> list[str]:
-        """Names of the tracking servers: the folders that the logs glob looks into. Empty where there are none yet."""
-        folders = Path(self.logs).parent
-        return sorted({folder.name for folder in self.path.glob(str(folders)) if folder.is_dir()})
-
-    def log_files(self, server: str) -> list[Path]:
-        """A server's tracking logs, by name: `0x<16 hex>.log` or `.log.gz` where the logs glob takes them."""
-        return [file for file in self._files(server) if self._is_log(file)]
-
-    def other_files(self, server: str) -> list[Path]:
-        """What other files lie in a server's folder, by name."""
-        return [file for file in self._files(server) if file.is_file() and not self._is_log(file)]
-
-    def _files(self, server: str) -> list[Path]:
-        """Whatever lies in a server's folder."""
-        folders = self.path.glob(str(Path(self.logs).parent))
-        return sorted(file for folder in folders if folder.name == server for file in _files_in(folder))
-
-    def _is_log(self, file: Path) -> bool:
-        """Whether a file is named like a tracking log."""
-        return bool(_LOG_NAME.fullmatch(file.name)) and fnmatchcase(file.name, Path(self.logs).name)
-
-
-def _files_in(folder: Path) -> list[Path]:
-    """Whatever lies in a folder, by name; nothing where there is no such folder."""
-    try:
-        return sorted(folder.iterdir()) if folder.is_dir() else []
-    except OSError as error:
-        raise _closed(folder, error) from error
-
-
-def _closed(folder: Path, error: OSError) -> UnreadableFileError:
-    return UnreadableFileError(
-        f"The folder {folder} cannot be read: {error.strerror}.", "Let the user that runs the pipeline read it."
-    )
-
-
-def _content_file(path: Path) -> ContentFile | None:
-    """Read a body's name, unless it is another file or its number is none that an id can be."""
-    match = _CONTENT_NAME.fullmatch(path.name)
-    if not match or not -(2**63) <= int(match[1]) < 2**63:
-        return None
-    return ContentFile(path, int(match[1]), _CONTENT_PARTS[match[2]])
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        """A folder is here, all others are where a connection leads."""
+        if self.kind != "folder" and not self.connection:
+            raise ValueError(f"a source of kind {self.kind} needs `connection`, the name of an Airflow connection")
+        if self.kind == "folder" and (self.connection or self.most_bytes_per_second):
+            raise ValueError(
+                "a folder is read from this machine: `connection` and `most_bytes_per_second` are for others"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -205,15 +133,18 @@ def configured_sources(settings: Settings) -> Sources:
 
 
 def _with_paths(content: Any, file: Path, tree: yaml.Node | None, environment: Mapping[str, str]) -> Any:
-    """Turn the sources' paths into absolute ones. What is not shaped like a sources file is left to the model."""
+    """Expand the variables of paths and make those of folders absolute.
+
+    What is not shaped like a sources file is left to the model.
+    """
     entries = content.get("sources") if isinstance(content, dict) else None
     if not isinstance(entries, list):
         return content
     for place, entry in enumerate(entries):
         if isinstance(entry, dict) and isinstance(entry.get("path"), str):
-            entry["path"] = file.absolute().parent / _expand(
-                entry["path"], environment, f"{file}, line {_line(tree, ('sources', place, 'path'))}"
-            )
+            where = f"{file}, line {_line(tree, ('sources', place, 'path'))}"
+            path = Path(_expand(entry["path"], environment, where))
+            entry["path"] = file.absolute().parent / path if entry.get("kind") == "folder" else path
     return content
 
 

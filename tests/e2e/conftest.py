@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from tests.conftest import execute
+from tests.transports.counterparts import LOGIN, Counterpart, web_server
 
 from message_tracking.airflow_api import AirflowApi
 from message_tracking.dag_runs import start_ingests, wait_for_dags, wait_for_publishing, wait_for_runs
@@ -30,13 +32,23 @@ MARTS = (
 )
 
 
+ELSEWHERE = """
+  - name: elsewhere
+    kind: http
+    connection: tracking_elsewhere
+    path: /
+"""
+
+
 class Stack:
     """The stack, driven the way its files and its scheduler drive it."""
 
-    def __init__(self, settings: Settings, warehouse: Warehouse, api: AirflowApi) -> None:
+    def __init__(self, settings: Settings, warehouse: Warehouse, api: AirflowApi, elsewhere: Counterpart) -> None:
         self.settings = settings
         self.warehouse = warehouse
         self.api = api
+        self.elsewhere = elsewhere
+        """The machine of the source `elsewhere`, with nothing on it yet."""
 
     @property
     def landing(self) -> Path:
@@ -59,6 +71,12 @@ class Stack:
         with closing(self.warehouse.connect("test")) as connection:
             return fetch_all(connection, query)
 
+    def query_airflow(self, query: str) -> list[tuple[Any, ...]]:
+        """Run one query on Airflow's metadata."""
+        address = EmbeddedServer(self.settings.home).airflow_url().replace("+psycopg2", "")
+        with closing(psycopg2.connect(address)) as connection:
+            return fetch_all(connection, query)
+
     def execute(self, statement: str) -> None:
         """Run one statement with the pipeline's rights."""
         execute(self.warehouse.url, statement)
@@ -69,16 +87,21 @@ def stack() -> Iterator[Stack]:
     """One stack for all tests, which leave what they have published."""
     home = Path(tempfile.mkdtemp(prefix="message-tracking-e2e-"))
     home.chmod(0o755)
-    settings = Settings(home, None, PROJECT / "config" / "sources.yml")
+    (home / "sources.yml").write_text((PROJECT / "config" / "sources.yml").read_text() + ELSEWHERE)
+    settings = Settings(home, None, home / "sources.yml")
     airflow = LocalAirflow(settings)
     try:
         for source in configured_sources(settings).sources:
-            source.path.mkdir(parents=True)
+            if source.kind == "folder":
+                source.path.mkdir(parents=True)
         warehouse = open_warehouse(settings)
         migrate(warehouse, settings)
-        airflow.start()
-        wait_for_dags(airflow.api())
-        yield Stack(settings, warehouse, airflow.api())
+        with web_server(home / "elsewhere") as elsewhere, pytest.MonkeyPatch.context() as patch:
+            address = f"http://{LOGIN}:{elsewhere.secret}@127.0.0.1:{elsewhere.line.port}"
+            patch.setenv("AIRFLOW_CONN_TRACKING_ELSEWHERE", address)
+            airflow.start()
+            wait_for_dags(airflow.api())
+            yield Stack(settings, warehouse, airflow.api(), elsewhere)
     finally:
         airflow.stop()
         EmbeddedServer(home).stop()

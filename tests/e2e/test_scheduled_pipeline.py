@@ -18,6 +18,7 @@ from message_tracking.loading.delivery_data import load_delivery_data
 from message_tracking.loading.tracking_logs import load_tracking_logs
 from message_tracking.pipeline import publish_what_is_new
 from message_tracking.sources import read_sources
+from message_tracking.transports.opening import open_source
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -27,6 +28,9 @@ FOREIGN_CLICKS = "".join(
     f"70x{number:016X}\t2025-03-16T10:00:{number:02d}\t121eac01\t1ae7d511\t{{url:x}}\t0\t\th\t\tMozilla/5.0\t203.0.113.9\n"
     for number in range(50)
 )
+
+OPEN = "{prefix}0x00000000000000EE\t2025-03-16T10:00:00\t121eac01\t1ae7d511\t1\t0\t\th\t\tMozilla/5.0\t203.0.113.9\n"
+"""An open, whose log id begins with a server's prefix."""
 
 
 def without_delivery(export: Path, target: Path) -> None:
@@ -82,10 +86,10 @@ def one_feed(golden, read_marts, warehouse, settings, connection):
             cursor.execute("update ops.person_key set key = %s", (psycopg2.Binary(bytes(key)),))
         shutil.copytree(golden, settings.home / "landing" / "campaign")
         home = {"MESSAGE_TRACKING_HOME": str(settings.home)}
-        source = read_sources(settings.sources_file, {**os.environ, **home}).named("campaign")
-        load_delivery_data(warehouse, source)
-        for server in source.servers():
-            load_tracking_logs(warehouse, source, server)
+        files = open_source(read_sources(settings.sources_file, {**os.environ, **home}).named("campaign"))
+        load_delivery_data(warehouse, files)
+        for server in files.servers():
+            load_tracking_logs(warehouse, files, server)
         publish_what_is_new(warehouse, settings)
         rows = read_marts(warehouse)
         assert all(rows.values())
@@ -135,6 +139,35 @@ def test_nothing_new_announces_and_publishes_nothing(stack):
         loads = [one for one in stack.api.task_instances(dag_id, run_id) if one["task_id"].startswith("load_")]
         assert {one["state"] for one in loads} == {"skipped"}
     assert stack.query("select max(publication_id) from ops.publications") == before
+
+
+def test_a_source_that_is_down_is_red_and_says_why_and_the_others_are_published(stack):
+    stack.elsewhere.put("logs/edge-x/0x0000000000000000.log", OPEN.format(prefix=9).encode())
+    stack.ingest_and_publish()
+    published = "select event_id from marts.tracking_events where event_id like '%:_0x00000000000000EE' order by 1"
+    assert stack.query(published) == [("elsewhere:90x00000000000000EE",)]
+
+    log = stack.landing / "logs" / "edge-d" / "0x0000000000000000.log"
+    log.parent.mkdir()
+    log.write_text(OPEN.format(prefix=8), encoding="utf-8")
+    stack.elsewhere.line.is_down = True
+    stack.elsewhere.line.break_off()
+    since = datetime.now(UTC).isoformat()
+    with pytest.raises(
+        MessageTrackingError, match=r"http://127\.0\.0\.1:\d+/ cannot be reached, 5 times in a row"
+    ) as told:
+        wait_for_runs(stack.api, start_ingests(stack.api))
+    wait_for_publishing(stack.api, since)
+    assert stack.query(published) == [("campaign:80x00000000000000EE",), ("elsewhere:90x00000000000000EE",)]
+    stack.elsewhere.line.is_down = False
+
+    assert stack.elsewhere.secret not in str(told.value)
+    logs = [file.read_text(errors="replace") for file in (stack.settings.home / "logs").rglob("*") if file.is_file()]
+    assert any("cannot be reached, 5 times in a row" in text for text in logs)
+    assert not any(stack.elsewhere.secret in text for text in logs)
+    assert stack.query_airflow(f"select count(*) from xcom where value::text like '%{stack.elsewhere.secret}%'") == [
+        (0,)
+    ]
 
 
 def test_the_daily_audit_passes_what_is_right_and_names_what_is_not(stack):

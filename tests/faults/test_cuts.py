@@ -33,6 +33,7 @@ from message_tracking.publication import (
     shell_holder,
 )
 from message_tracking.settings import Settings
+from message_tracking.transports.opening import open_source
 from message_tracking.validation.gate import validate
 from message_tracking.warehouse import PIPELINE_ROLE, Warehouse, fetch_all
 
@@ -63,7 +64,7 @@ def source_of(pipeline):
 
 
 def load_logs(pipeline):
-    return load_tracking_logs(pipeline.warehouse, source_of(pipeline), "edge-a")
+    return load_tracking_logs(pipeline.warehouse, open_source(source_of(pipeline)), "edge-a")
 
 
 def publish_second(pipeline):
@@ -88,7 +89,9 @@ def load_strictly(pipeline):
 
 LOADS = {
     "load logs": Operation(load_logs),
-    "load reference data": Operation(lambda pipeline: load_delivery_data(pipeline.warehouse, source_of(pipeline))),
+    "load reference data": Operation(
+        lambda pipeline: load_delivery_data(pipeline.warehouse, open_source(source_of(pipeline)))
+    ),
     "replay": Operation(
         lambda pipeline: replay_rejected_lines(pipeline.warehouse, source_of(pipeline), "edge-a"), load_strictly
     ),

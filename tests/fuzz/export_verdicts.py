@@ -20,6 +20,7 @@ from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import csv_rows
 from message_tracking.loading.export_rows import read_rows
 from message_tracking.loading.reference_tables import REFERENCE_TABLES
+from message_tracking.transports.local import LocalFile
 
 CORPUS = Path(__file__).with_name("corpus")
 """A CSV file per table: rows of the sample, then every boundary of every type."""
@@ -133,7 +134,7 @@ def _found(path: Path, block_bytes: int) -> Rows | None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_rows, "BLOCK_BYTES", block_bytes)
         try:
-            for rows in read_rows(path, table, warnings):
+            for rows in read_rows(LocalFile(path), table, warnings):
                 found.good.extend(rows.good.select(list(table.columns)).rows())
                 found.rejected.extend(rows.rejected)
                 row_count += rows.count

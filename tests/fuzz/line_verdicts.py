@@ -20,6 +20,7 @@ from message_tracking.loading.log_files import Pull, read_blocks
 from message_tracking.parsing.log_events import NUMBERS, POSTGRES_EPOCH_US, TEXTS, LogEvents
 from message_tracking.parsing.reading import read_block
 from message_tracking.parsing.tracking_log import ACCEPTED_SCHEMA, parse_block
+from message_tracking.transports.local import LocalFile
 
 CORPUS = Path(__file__).with_name("corpus") / "lines.log"
 """Lines of the sample and the golden data, those that the spec names, every boundary, and what once was misjudged."""
@@ -78,7 +79,7 @@ def judge_file(content: bytes, folder: Path, chance: Random) -> Counter[str]:
     zone = chance.choice(_ZONES)
     path = folder / f"0x{0:016x}.log{chance.choice(('', '', '.gz'))}"
     path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
-    pull = Pull(path, 0, 0, path.stat().st_size, 0)
+    pull = Pull(LocalFile(path), 0, 0, path.stat().st_size, 0)
     lines = content.split(b"\n")
     if not lines[-1] or not pull.is_gzip:
         # Behind the last line feed is nothing, or in a plain file a line that waits for its end.

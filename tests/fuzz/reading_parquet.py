@@ -6,6 +6,7 @@ from pathlib import Path
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading.export_rows import read_rows
 from message_tracking.loading.reference_tables import REFERENCE_TABLES
+from message_tracking.transports.local import LocalFile
 
 
 def main(folder: Path) -> None:
@@ -14,7 +15,7 @@ def main(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         warnings: list[str] = []
         try:
-            for rows in read_rows(path, table, warnings):
+            for rows in read_rows(LocalFile(path), table, warnings):
                 assert rows.count == rows.good.height + len(rows.rejected)
             outcome = "rows"
         except UnreadableFileError as refusal:

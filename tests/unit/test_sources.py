@@ -7,6 +7,7 @@ import pytest
 from message_tracking.errors import ConfigurationError
 from message_tracking.settings import PROJECT
 from message_tracking.sources import Source, read_sources
+from message_tracking.transports.opening import open_source
 
 MINIMAL = "sources:\n  - name: campaign\n    kind: folder\n    path: landing\n"
 
@@ -27,7 +28,7 @@ def test_default_file(tmp_path):
     found = read_sources(PROJECT / "config" / "sources.yml", {"MESSAGE_TRACKING_HOME": str(tmp_path)})
     assert [source.name for source in found.sources] == ["campaign", "golden"]
     assert found.named("campaign").path == tmp_path / "landing" / "campaign"
-    assert found.named("golden").exports_folder == tmp_path / "landing" / "golden" / "exports"
+    assert found.named("golden").path == tmp_path / "landing" / "golden"
 
 
 def test_defaults_and_relative_path(read, tmp_path):
@@ -49,7 +50,6 @@ def test_variables(read, tmp_path):
     [
         (MINIMAL + "    colour: red\n", r"line 5, sources\.0\.colour"),
         (MINIMAL.replace("campaign", "Campaign 1"), r"line 2, sources\.0\.name"),
-        (MINIMAL.replace("folder", "sftp"), r"line 3, sources\.0\.kind"),
         (MINIMAL.replace("    path: landing\n", ""), r"line 2, sources\.0\.path: Field required"),
         (MINIMAL.replace("landing", "12"), r"line 4, sources\.0\.path"),
         (MINIMAL + "    time_zone: Europe/Atlantis\n", r"line 5, sources\.0\.time_zone.*no IANA time zone"),
@@ -57,6 +57,13 @@ def test_variables(read, tmp_path):
         (MINIMAL + "    reject_limit: 1.5\n", r"line 5, sources\.0\.reject_limit"),
         (MINIMAL + "    reject_limit: many\n", r"line 5, sources\.0\.reject_limit"),
         (MINIMAL + "    logs: '*.log'\n", r"line 5, sources\.0\.logs.*folder per server"),
+        (MINIMAL.replace("folder", "ftp"), r"line 3, sources\.0\.kind.*'folder', 'sftp', 's3' or 'http'"),
+        (MINIMAL.replace("folder", "sftp"), r"line 2, sources\.0.*needs `connection`"),
+        (MINIMAL + "    connection: elsewhere\n", r"line 2, sources\.0.*a folder is read from this machine"),
+        (
+            MINIMAL.replace("folder", "s3") + "    connection: x\n    most_bytes_per_second: 0\n",
+            r"line 6, .*most_bytes",
+        ),
         (MINIMAL + "    exports: ../elsewhere\n", r"line 5, sources\.0\.exports.*stay inside"),
         (MINIMAL + MINIMAL.removeprefix("sources:\n"), r"line 5, sources\.1\.name: 'campaign' is there twice"),
         ("sources: []\n", r"line 1, sources"),
@@ -96,16 +103,16 @@ def test_servers_and_files(tmp_path):
         (tmp_path / "logs" / "a" / name).touch()
     (tmp_path / "logs" / "a" / "folder").mkdir()
     (tmp_path / "logs" / "file").touch()
-    source = Source(name="x", kind="folder", path=tmp_path)
-    assert source.servers() == ["a", "b"]
-    assert [file.name for file in source.log_files("a")] == ["0x00000000000A2000.log.gz", "0x00000000000a0000.log"]
-    assert [file.name for file in source.other_files("a")] == [
+    files = open_source(Source(name="x", kind="folder", path=tmp_path))
+    assert files.servers() == ["a", "b"]
+    assert [file.name for file in files.log_files("a")] == ["0x00000000000A2000.log.gz", "0x00000000000a0000.log"]
+    assert [file.name for file in files.other_files("a")] == [
         "0x0.log",
         "0x00000000000A0000.log.bak",
         "1x00000000000A0000.log",
         "readme.txt",
     ]
-    assert Source(name="x", kind="folder", path=Path("/nowhere")).servers() == []
+    assert open_source(Source(name="x", kind="folder", path=Path("/nowhere"))).servers() == []
 
 
 def test_contents(tmp_path):
@@ -114,8 +121,8 @@ def test_contents(tmp_path):
     (tmp_path / "contents" / "7.html").mkdir(parents=True)
     for name in bodies + others:
         (tmp_path / "contents" / name).touch()
-    source = Source(name="x", kind="folder", path=tmp_path)
-    assert [(file.path.name, file.delivery_id, file.content_part) for file in source.content_files()] == [
+    files = open_source(Source(name="x", kind="folder", path=tmp_path))
+    assert [(file.file.name, file.delivery_id, file.content_part) for file in files.content_files()] == [
         ("-5.html", -5, "html"),
         ("0.txt", 0, "text"),
         ("12.html", 12, "html"),
@@ -124,5 +131,10 @@ def test_contents(tmp_path):
         ("7.html", 7, "html"),
         (f"{2**63 - 1}.txt", 2**63 - 1, "text"),
     ]
-    assert sorted(path.name for path in source.other_content_files()) == sorted(others)
-    assert Source(name="x", kind="folder", path=tmp_path / "none").content_files() == []
+    assert sorted(file.name for file in files.other_content_files()) == sorted(others)
+    assert open_source(Source(name="x", kind="folder", path=tmp_path / "none")).content_files() == []
+
+
+def test_the_path_on_another_machine_is_as_it_stands_there(read):
+    remote = MINIMAL.replace("folder", "sftp").replace("landing", "srv/${WHERE}") + "    connection: elsewhere\n"
+    assert read(remote, WHERE="logs").sources[0].path == Path("srv/logs")

@@ -1,21 +1,28 @@
 """A landing folder that tests fill with real files, and the whole pipeline over it."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from message_tracking.embedded import EmbeddedServer
 from message_tracking.loading.delivery_data import load_delivery_data
 from message_tracking.loading.summary import LoadSummary
 from message_tracking.loading.tracking_logs import load_tracking_logs
 from message_tracking.pipeline import publish_what_is_new
 from message_tracking.publication import Publication
 from message_tracking.settings import Settings
-from message_tracking.sources import Sources, configured_sources
+from message_tracking.source_files import SourceFiles
+from message_tracking.sources import Source, Sources, configured_sources
+from message_tracking.transports.opening import open_source
 from message_tracking.warehouse import Warehouse, fetch_all
+
+if TYPE_CHECKING:
+    from tests.warehouse.archive import JudgedArchive
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -83,6 +90,11 @@ class Landing:
         self.write_export("consents", CONSENT_COLUMNS, consents)
 
 
+def folder_source(path: Path, name: str = "campaign", **options: Any) -> SourceFiles:
+    """What lies in a folder of this machine, as a source of that name and these options."""
+    return open_source(Source(name=name, kind="folder", path=path, **options))
+
+
 class Pipeline:
     """Load and publish over the landing folders of a test, as `message-tracking run` does."""
 
@@ -98,11 +110,10 @@ class Pipeline:
 
     def load(self) -> list[LoadSummary]:
         """Load all reference data and logs."""
-        summaries = [load_delivery_data(self.warehouse, source) for source in self.sources.sources]
+        sources = [open_source(source) for source in self.sources.sources]
+        summaries = [load_delivery_data(self.warehouse, files) for files in sources]
         return summaries + [
-            load_tracking_logs(self.warehouse, source, server)
-            for source in self.sources.sources
-            for server in source.servers()
+            load_tracking_logs(self.warehouse, files, server) for files in sources for server in files.servers()
         ]
 
     def publish(self, *, full: bool = False) -> Publication | None:
@@ -127,6 +138,15 @@ def pipeline(warehouse: Warehouse, settings: Settings) -> Pipeline:
     file = settings.home / "sources.yml"
     file.write_text("sources:\n  - name: campaign\n    kind: folder\n    path: landing/campaign\n")
     return Pipeline(warehouse, replace(settings, sources_file=file))
+
+
+@pytest.fixture(scope="session")
+def archive(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[JudgedArchive]":
+    """A warehouse whose first candidate, of the small archive, was built and judged; tests work on copies of it."""
+    from tests.warehouse.archive import judged_archive  # noqa: PLC0415  (it stands on this file)
+
+    with judged_archive(server, tmp_path_factory.mktemp("archive") / "home") as archive:
+        yield archive
 
 
 @pytest.fixture(scope="session")

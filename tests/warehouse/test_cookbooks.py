@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import psycopg2
 import pytest
 
@@ -105,3 +106,22 @@ def test_a_cookbook_leads_to_a_published_mart(reader, contents, page, result):
     assert set(done) >= {"console", "diff", "sql"}
     assert reader.query(result) == [(True, True)]
     assert reader.query("select count(*) from pg_namespace where nspname ~ '^dev_'") == [(0,)]
+
+
+def test_the_cookbook_of_sources_leads_to_published_events(reader):
+    page = (PROJECT / "docs" / "cookbooks" / "add_a_source.md").read_text(encoding="utf-8")
+    try:
+        for step in BLOCK.finditer(page):
+            if step["language"] == "diff":
+                reader.run(["git", "apply", "--unidiff-zero", "-"], step["text"])
+            elif step["language"] == "console":
+                reader.run("set -e\n" + re.sub(r"^\$ ", "", step["text"], flags=re.MULTILINE))
+            else:
+                assert reader.query(step["text"])
+    finally:
+        for process in psutil.process_iter(["cmdline"]):
+            if {"http.server", "8123"} <= set(process.info["cmdline"] or ()):
+                process.kill()
+    assert reader.query("select count(*) > 1000 from marts.tracking_events where event_id like 'elsewhere:%'") == [
+        (True,)
+    ]

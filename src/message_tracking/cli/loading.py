@@ -1,6 +1,7 @@
 """The verbs that bring lines in: `load` from the sources, `replay` from what was rejected."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
 import click
@@ -8,11 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from message_tracking.errors import HeldError, MessageTrackingError, UnreadableFileError
+from message_tracking.errors import ConfigurationError, HeldError, MessageTrackingError, UnreadableFileError
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.migrating import ready_warehouse
 from message_tracking.settings import Settings
+from message_tracking.source_files import SourceFile
 from message_tracking.sources import Source, configured_sources
+from message_tracking.transports.opening import open_source
 from message_tracking.warehouse import Warehouse
 
 
@@ -97,7 +100,7 @@ def load_everything(
             else:
                 summaries.append(step)
     if server and not summaries and not held:
-        names = ", ".join(f"{source.name}/{known}" for source in chosen for known in source.servers())
+        names = ", ".join(f"{source.name}/{known}" for source in chosen for known in open_source(source).servers())
         raise MessageTrackingError(f"There is no tracking server {server!r}.", f"Found: {names or 'none'}.")
     _show(summaries)
     if held:
@@ -114,14 +117,27 @@ def _steps(
     from message_tracking.loading.tracking_logs import load_tracking_logs  # noqa: PLC0415
 
     for source in sources:
+        try:
+            files = open_source(source)
+            sizes = {name: _size(files.log_files(name)) for name in files.servers() if server in {None, name}}
+        except (ConfigurationError, UnreadableFileError) as error:
+            yield LoadSummary(source.name, failed_files=[FailedFile(source.name, str(error))])
+            continue
         if server is None:
-            yield _attempt(source, "", partial(load_delivery_data, warehouse, source))
-        for name in source.servers():
-            if server in {None, name}:
-                size = sum(path.stat().st_size for path in source.log_files(name) if path.is_file())
-                bar = bars.add_task(f"{source.name}/{name}", total=size)
-                progress = partial(bars.advance, bar)
-                yield _attempt(source, name, partial(load_tracking_logs, warehouse, source, name, progress=progress))
+            yield _attempt(source, "", partial(load_delivery_data, warehouse, files))
+        for name, size in sizes.items():
+            bar = bars.add_task(f"{source.name}/{name}", total=size)
+            progress = partial(bars.advance, bar)
+            yield _attempt(source, name, partial(load_tracking_logs, warehouse, files, name, progress=progress))
+
+
+def _size(files: list[SourceFile]) -> int:
+    """Bytes of those files that can be looked at; whoever loads the others says what is wrong with them."""
+    size = 0
+    for file in files:
+        with suppress(OSError, UnreadableFileError):
+            size += file.state().size
+    return size
 
 
 def _attempt(source: Source, server: str, load: Callable[[], LoadSummary]) -> LoadSummary | HeldError:

@@ -13,10 +13,9 @@ from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import ledger
 from message_tracking.loading.binary_copy import FixedColumn, copy_rows
 from message_tracking.loading.ledger import FileKey, PullRecord
-from message_tracking.loading.regular_files import stat_regular
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.parsing.message_body import TooManyTagsError, count_links
-from message_tracking.sources import ContentFile, Source
+from message_tracking.source_files import ContentFile, FileState, SourceFiles
 from message_tracking.warehouse import fetch_all
 
 LARGEST_BODY = 64 * 2**20
@@ -32,7 +31,7 @@ _LINK_COLUMNS = {
 
 
 def load_contents(
-    connection: Connection, source_id: int, source: Source, summary: LoadSummary, progress: Callable[[int], None]
+    connection: Connection, source_id: int, files: SourceFiles, summary: LoadSummary, progress: Callable[[int], None]
 ) -> None:
     """Load the bodies of a source that are new or have changed since they were last loaded, and count them.
 
@@ -40,7 +39,7 @@ def load_contents(
     whatever source that is from; one that is the same changes nothing. A file that cannot be read is listed in
     `summary` and in the ledger, and the others go on. `progress` is told the bytes that were read or passed over.
     """
-    _ContentsLoad(connection, source_id, source, summary, progress).run()
+    _ContentsLoad(connection, source_id, files, summary, progress).run()
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,11 @@ class _Body:
 class _ContentsLoad:
     connection: Connection
     source_id: int
-    source: Source
+    files: SourceFiles
     summary: LoadSummary
     progress: Callable[[int], None]
-    known: dict[str, tuple[int, int]] = field(init=False)
-    """File name → size and time of change when it was last loaded."""
+    known: dict[str, FileState] = field(init=False)
+    """By file name, as it was when it was last loaded."""
 
     def __post_init__(self) -> None:
         """Ask once what was loaded before."""
@@ -74,7 +73,7 @@ class _ContentsLoad:
             (self.source_id, ledger.CONTENTS),
         )
         self.connection.rollback()
-        self.known = {name: (size, modified_ns) for name, size, modified_ns in rows}
+        self.known = {name: FileState(size, modified_ns) for name, size, modified_ns in rows}
 
     def run(self) -> None:
         for bodies in _batches(self._changed_bodies()):
@@ -83,7 +82,7 @@ class _ContentsLoad:
             self._add_to_summary(bodies)
         self.summary.ignored += ledger.list_ignored(
             self.connection,
-            [self._key(path.name) for path in self.source.other_content_files()],
+            [self._key(file.name) for file in self.files.other_content_files()],
             "The name is not <delivery_id>.html or .txt.",
         )
 
@@ -92,27 +91,27 @@ class _ContentsLoad:
 
     def _changed_bodies(self) -> Iterator[_Body]:
         """Read the files that are not as they were; write a failed row for those that cannot be read."""
-        for file in self.source.content_files():
+        for file in self.files.content_files():
             size = 0
             try:
-                found = stat_regular(file.path)
-                size = found.st_size
-                if self.known.get(file.path.name) != (size, found.st_mtime_ns):
-                    yield _read(file, size, found.st_mtime_ns)
+                state = file.file.state()
+                size = state.size
+                if self.known.get(file.file.name) != state:
+                    yield _read(file, state)
             except UnreadableFileError as error:
                 self._fail(file, size, str(error))
             except OSError as error:
-                self._fail(file, size, f"{file.path} cannot be read: {error}.")
+                self._fail(file, size, f"{file.file} cannot be read: {error}.")
             self.progress(size)
 
     def _fail(self, file: ContentFile, size: int, reason: str) -> None:
-        ledger.write_failure(self.connection, self._key(file.path.name), PullRecord(file_size=size, error=reason))
-        self.summary.failed_files.append(FailedFile(str(file.path), reason))
+        ledger.write_failure(self.connection, self._key(file.file.name), PullRecord(file_size=size, error=reason))
+        self.summary.failed_files.append(FailedFile(str(file.file), reason))
 
     def _store(self, cursor: Cursor, bodies: list[_Body]) -> None:
         """Make the bodies that differ the current ones, and close the ledger row of each."""
         ledger.lock_versions(cursor, ledger.CONTENTS)
-        keys = [self._key(body.file.path.name) for body in bodies]
+        keys = [self._key(body.file.file.name) for body in bodies]
         load_ids = ledger.open_pulls(cursor, keys)
         current = _current_digests(cursor, bodies)
         arriving = []
@@ -132,18 +131,19 @@ class _ContentsLoad:
         self.summary.already_loaded += sum(body.record.already_loaded_count for body in bodies)
 
 
-def _read(file: ContentFile, size: int, modified_ns: int) -> _Body:
+def _read(file: ContentFile, state: FileState) -> _Body:
     """Read a body whole. Raises OSError, or UnreadableFileError where it cannot be one."""
     hint = "Is it a message body? Delete it otherwise."
-    if size > LARGEST_BODY:
-        raise UnreadableFileError(f"{file.path}: {size:,} bytes are more than {LARGEST_BODY >> 20} MiB.", hint)
-    content = file.path.read_bytes()
+    if state.size > LARGEST_BODY:
+        raise UnreadableFileError(f"{file.file}: {state.size:,} bytes are more than {LARGEST_BODY >> 20} MiB.", hint)
+    with file.file.open() as stream:
+        content = stream.read()
     try:
         links = count_links(content, file.content_part)
     except TooManyTagsError as error:
-        raise UnreadableFileError(f"{file.path}: {error}.", hint) from error
+        raise UnreadableFileError(f"{file.file}: {error}.", hint) from error
     # Size and time are those before the reading, so that what changes meanwhile is read again next time.
-    record = PullRecord(to_offset=len(content), file_size=size, modified_ns=modified_ns, line_count=1)
+    record = PullRecord(to_offset=len(content), file_size=state.size, modified_ns=state.modified_ns, line_count=1)
     return _Body(file, content, links, record)
 
 

@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from message_tracking.errors import UnreadableFileError
+from message_tracking.source_files import SourceFile
 
 BLOCK_BYTES = 4 * 2**20
 """As much of the unpacked text is held at a time, and at most four times as much where a row is that long."""
@@ -90,7 +90,7 @@ class Block:
 class CsvFile:
     """One CSV file, plain or (`.gz`) gzipped."""
 
-    path: Path
+    file: SourceFile
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows of the file; the first of all is the header.
@@ -98,18 +98,15 @@ class CsvFile:
         Raises UnreadableFileError where quotes or the gzip are broken, or the file cannot be opened.
         """
         try:
-            with self._opened() as stream:
-                yield from _blocks(stream)
+            with self.file.open() as stored:
+                yield from _blocks(gzip.GzipFile(fileobj=stored) if self.file.name.endswith(".gz") else stored)
         except (OSError, EOFError, zlib.error) as error:
-            raise UnreadableFileError(f"{self.path} cannot be read: {error}.", "Export the file again.") from error
+            raise UnreadableFileError(f"{self.file} cannot be read: {error}.", "Export the file again.") from error
         except _QuoteError as error:
             raise UnreadableFileError(
-                f"{self.path}, line {error.line_number}: {error}.",
+                f"{self.file}, line {error.line_number}: {error}.",
                 'By RFC 4180 a field with a quote stands in quotes, and the quote in it is doubled: "a ""b"" c".',
             ) from error
-
-    def _opened(self) -> BinaryIO:
-        return gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb")  # type: ignore[return-value]
 
 
 def header_names(block: Block) -> list[str]:
@@ -130,7 +127,7 @@ class _QuoteError(Exception):
         self.line_number = line_number
 
 
-def _blocks(stream: BinaryIO) -> Iterator[Block]:
+def _blocks(stream: BinaryIO | gzip.GzipFile) -> Iterator[Block]:
     offset, line_number, rest = 0, 1, b""
     start = stream.read(len(_BOM))
     if start == _BOM:

@@ -1,12 +1,10 @@
 """Reference data into `raw` (design §4.2): the rows of a source's exports here, message bodies in `contents`."""
 
 import io
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -21,9 +19,8 @@ from message_tracking.loading.contents import load_contents
 from message_tracking.loading.export_rows import SUFFIXES, ExportRows, RejectedRow, read_rows
 from message_tracking.loading.ledger import FileKey, PullRecord
 from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable
-from message_tracking.loading.regular_files import stat_regular
 from message_tracking.loading.summary import FailedFile, LoadSummary
-from message_tracking.sources import Source
+from message_tracking.source_files import SourceFile, SourceFiles
 from message_tracking.warehouse import Warehouse, fetch_all
 
 Progress = Callable[[int], None]
@@ -33,7 +30,7 @@ _SAMPLE_REJECTS = 20
 _SAMPLE_BYTES = 500
 
 
-def load_delivery_data(warehouse: Warehouse, source: Source, progress: Progress = lambda _: None) -> LoadSummary:
+def load_delivery_data(warehouse: Warehouse, files: SourceFiles, progress: Progress = lambda _: None) -> LoadSummary:
     """Load the export files and message bodies of a source that are new or have changed since they were last loaded.
 
     Each export is one transaction. A row replaces the current one of its key unless both say when they were modified
@@ -44,22 +41,19 @@ def load_delivery_data(warehouse: Warehouse, source: Source, progress: Progress 
     Raises UnreadableFileError where the source's folder is not there, HeldError where another load of this source's
     reference data runs.
     """
-    source.require_folder()
+    files.require_folder()
+    source = files.source
     summary = LoadSummary(source.name)
     name = f"load {source.name}/reference data"
     with closing(warehouse.connect(f"message-tracking {name}")) as connection, ledger.held_lock(connection, name):
         source_id = ledger.register_source(connection, source.name)
-        for table in REFERENCE_TABLES:
-            for path in _export_files(source, table):
-                key = FileKey(source_id, table.name, "", path.name)
-                _Pull(connection, source, table, path, key, summary, progress).run()
-        load_contents(connection, source_id, source, summary, progress)
+        tables = {f"{table.name}{suffix}": table for table in REFERENCE_TABLES for suffix in SUFFIXES}
+        for file in files.export_files(list(tables)):
+            table = tables[file.name]
+            key = FileKey(source_id, table.name, "", file.name)
+            _Pull(connection, source.reject_limit, table, file, key, summary, progress).run()
+        load_contents(connection, source_id, files, summary, progress)
     return summary
-
-
-def _export_files(source: Source, table: ReferenceTable) -> list[Path]:
-    paths = [source.exports_folder / f"{table.name}{suffix}" for suffix in SUFFIXES]
-    return [path for path in paths if os.path.lexists(path)]
 
 
 @dataclass
@@ -89,9 +83,9 @@ class _Pull:
     """One file, from its rows to the table."""
 
     connection: Connection
-    source: Source
+    reject_limit: float
     table: ReferenceTable
-    path: Path
+    file: SourceFile
     key: FileKey
     summary: LoadSummary
     progress: Progress
@@ -114,11 +108,11 @@ class _Pull:
     def _look(self) -> None:
         """Note size and time before the file is read, so that what changes meanwhile is read again next time."""
         try:
-            found = stat_regular(self.path)
+            state = self.file.state()
         except OSError as error:
-            raise UnreadableFileError(f"{self.path} cannot be read: {error}.") from error
-        self.record.file_size, self.record.modified_ns = found.st_size, found.st_mtime_ns
-        self.record.to_offset = found.st_size
+            raise UnreadableFileError(f"{self.file} cannot be read: {error}.") from error
+        self.record.file_size, self.record.modified_ns = state.size, state.modified_ns
+        self.record.to_offset = state.size
 
     def _is_unchanged(self) -> bool:
         """Whether the newest loaded pull of this file found the same size and the same time of change."""
@@ -135,7 +129,7 @@ class _Pull:
     def _load(self, cursor: Cursor) -> None:
         _make_stage(cursor, self.table)
         load_id = ledger.open_pull(cursor, self.key)
-        for rows in read_rows(self.path, self.table, self.record.warnings):
+        for rows in read_rows(self.file, self.table, self.record.warnings):
             self._take(cursor, load_id, rows)
             self._tell(rows.byte_count)
         self._check_rejects()
@@ -148,7 +142,7 @@ class _Pull:
 
     def _tell(self, byte_count: int) -> None:
         """Pass on what was read of a plain text; of the packed formats it is not known before the end."""
-        if self.path.suffix == ".csv":
+        if self.file.name.endswith(".csv"):
             self.told += byte_count
             self.progress(byte_count)
 
@@ -166,12 +160,12 @@ class _Pull:
 
     def _check_rejects(self) -> None:
         """Refuse the file where too large a share of its rows was rejected; of a small file this is a warning."""
-        record, limit = self.record, self.source.reject_limit
+        record, limit = self.record, self.reject_limit
         if record.rejected_count <= limit * record.line_count:
             return
         reasons = ", ".join(f"{reason} {count}" for reason, count in self.rejects.reasons.most_common())
         what = (
-            f"{self.path}: {record.rejected_count} of {record.line_count} rows were rejected ({reasons}), "
+            f"{self.file}: {record.rejected_count} of {record.line_count} rows were rejected ({reasons}), "
             f"the limit is {limit:.1%}"
         )
         if record.line_count >= _LIMIT_COUNTS_FROM:
@@ -185,7 +179,7 @@ class _Pull:
         self.record.error = reason
         self.record.sample_rejects = self.rejects.samples
         ledger.write_failure(self.connection, self.key, self.record)
-        self.summary.failed_files.append(FailedFile(str(self.path), reason))
+        self.summary.failed_files.append(FailedFile(str(self.file), reason))
 
     def _add_to_summary(self) -> None:
         self.summary.files += 1

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,6 +11,7 @@ from message_tracking.errors import UnreadableFileError
 from message_tracking.loading.csv_rows import Block, CsvFile, Flags, header_names
 from message_tracking.loading.parquet_rows import Batch, ParquetFile
 from message_tracking.loading.reference_tables import ReferenceTable, typed
+from message_tracking.source_files import SourceFile
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the formats, in the order of reading."""
@@ -34,35 +34,35 @@ class ExportRows:
     """Bytes of the unpacked text, where it is text."""
 
 
-def read_rows(path: Path, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
+def read_rows(file: SourceFile, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
     """Yield the rows of a file; add to `warnings` what is odd about it and does no harm.
 
     Raises UnreadableFileError where the file is broken or a column is missing: nothing of it may count then.
     """
-    if path.suffix == ".parquet":
-        return _parquet_rows(path, table, warnings)
-    return _csv_rows(path, table, warnings)
+    if file.name.endswith(".parquet"):
+        return _parquet_rows(file, table, warnings)
+    return _csv_rows(file, table, warnings)
 
 
-def _csv_rows(path: Path, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
+def _csv_rows(file: SourceFile, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
     header: list[str] = []
-    for block in CsvFile(path).blocks():
+    for block in CsvFile(file).blocks():
         is_data = np.ones(block.starts.size, dtype=np.bool_)
         if not header and is_data.size:
-            header = _header(path, block)
-            warnings += _check_names(path, table, header)
+            header = _header(file, block)
+            warnings += _check_names(file, table, header)
             is_data[0] = False
         yield _csv_block(table, block, is_data, header)
     if not header:
-        _check_names(path, table, [])
+        _check_names(file, table, [])
 
 
-def _header(path: Path, block: Block) -> list[str]:
+def _header(file: SourceFile, block: Block) -> list[str]:
     try:
         return header_names(block)
     except csv.Error as error:
         raise UnreadableFileError(
-            f"{path}, line {block.line_numbers[0]}: the header cannot be read: {error}.",
+            f"{file}, line {block.line_numbers[0]}: the header cannot be read: {error}.",
             "The first row names the columns; each row ends with LF or CRLF.",
         ) from error
 
@@ -81,11 +81,11 @@ def _csv_block(table: ReferenceTable, block: Block, is_data: Flags, header: list
     return ExportRows(int(is_data.sum()), _good(rows), rejected, len(block.text))
 
 
-def _parquet_rows(path: Path, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
-    file = ParquetFile(path)
-    warnings += _check_names(path, table, file.names())
+def _parquet_rows(file: SourceFile, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
+    parquet = ParquetFile(file)
+    warnings += _check_names(file, table, parquet.names())
     row_count = 0
-    for batch in file.batches(list(table.columns)):
+    for batch in parquet.batches(list(table.columns)):
         yield _parquet_batch(table, batch, row_count)
         row_count += batch.values.height
 
@@ -105,17 +105,17 @@ def _good(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_row_index("row_number").filter(pl.col("reject_reason").is_null())
 
 
-def _check_names(path: Path, table: ReferenceTable, names: list[str]) -> list[str]:
+def _check_names(file: SourceFile, table: ReferenceTable, names: list[str]) -> list[str]:
     """Refuse a file that lacks a column or has it twice; return a warning about those that nobody knows."""
     found = f"found: {_listed(names)}" if names else "the file is empty"
     hint = f"Export {table.name} with the columns {', '.join(table.columns)}."
     for column in table.columns:
         if column not in names:
-            raise UnreadableFileError(f"{path}: the column {column} is missing; {found}.", hint)
+            raise UnreadableFileError(f"{file}: the column {column} is missing; {found}.", hint)
         if names.count(column) > 1:
-            raise UnreadableFileError(f"{path}: the column {column} is there twice; {found}.", hint)
+            raise UnreadableFileError(f"{file}: the column {column} is there twice; {found}.", hint)
     unknown = [name for name in names if name not in table.columns]
-    return [f"{path.name}: unknown columns were ignored: {_listed(unknown)}"] if unknown else []
+    return [f"{file.name}: unknown columns were ignored: {_listed(unknown)}"] if unknown else []
 
 
 def _listed(names: list[str]) -> str:

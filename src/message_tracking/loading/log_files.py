@@ -6,14 +6,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading.ledger import FileKey
-from message_tracking.loading.regular_files import stat_regular
+from message_tracking.source_files import SourceFile
 from message_tracking.warehouse import fetch_all
 
 BLOCK_SIZE = 8 << 20
@@ -34,7 +33,7 @@ class _Reader(Protocol):
 class Pull:
     """Which part of a file to read."""
 
-    path: Path
+    file: SourceFile
     from_offset: int
     """0, or where the last pull of a plain file that has only grown ended."""
     lines_before: int
@@ -46,7 +45,7 @@ class Pull:
     @property
     def is_gzip(self) -> bool:
         """Whether the file is compressed."""
-        return self.path.suffix == ".gz"
+        return self.file.name.endswith(".gz")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Block:
     """How far the file as stored has been read."""
 
 
-def plan_pull(connection: Connection, path: Path, file: FileKey) -> Pull:
+def plan_pull(connection: Connection, file: SourceFile, key: FileKey) -> Pull:
     """Say what of a file is to be read.
 
     A plain file whose beginning is the same and that has grown continues where the last pull ended; one that was
@@ -68,22 +67,22 @@ def plan_pull(connection: Connection, path: Path, file: FileKey) -> Pull:
     Raises UnreadableFileError where the file cannot be read.
     """
     try:
-        stat = stat_regular(path)
-        whole = Pull(path, 0, 0, stat.st_size, stat.st_mtime_ns)
-        last = _last_pull(connection, file)
-        if last is None or stat.st_size < last.to_offset or head_digest(path, last.head_length) != last.head_digest:
+        state = file.state()
+        whole = Pull(file, 0, 0, state.size, state.modified_ns)
+        last = _last_pull(connection, key)
+        if last is None or state.size < last.to_offset or head_digest(file, last.head_length) != last.head_digest:
             return whole
-        if stat.st_size == last.to_offset:
+        if state.size == last.to_offset:
             # What was written anew at the same size has another time.
-            return replace(whole, is_unchanged=stat.st_mtime_ns == last.modified_ns)
+            return replace(whole, is_unchanged=state.modified_ns == last.modified_ns)
         return whole if whole.is_gzip else replace(whole, from_offset=last.to_offset, lines_before=last.line_count)
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable(file, error) from error
 
 
-def head_digest(path: Path, length: int) -> bytes:
+def head_digest(file: SourceFile, length: int) -> bytes:
     """Digest a file's first bytes, by which it is recognised as the same when it has grown."""
-    with path.open("rb") as stream:
+    with file.open() as stream:
         return sha256(stream.read(length)).digest()
 
 
@@ -100,21 +99,22 @@ def read_blocks(pull: Pull, block_size: int = BLOCK_SIZE) -> Iterator[Block]:
     read.
     """
     try:
-        with pull.path.open("rb") as stored:
+        with pull.file.open(pull.from_offset) as stored:
             if pull.is_gzip:
                 with gzip.GzipFile(fileobj=stored) as unpacked:
-                    yield from _blocks(unpacked, stored, 0, block_size, pull.path)
+                    yield from _blocks(unpacked, stored, 0, block_size, pull.file)
             else:
-                stored.seek(pull.from_offset)
                 # What is appended while we read is the next pull's.
                 yield from _blocks(
-                    _Limited(stored, pull.size - pull.from_offset), None, pull.from_offset, block_size, pull.path
+                    _Limited(stored, pull.size - pull.from_offset), None, pull.from_offset, block_size, pull.file
                 )
     except (OSError, EOFError, zlib.error) as error:
-        raise unreadable(pull.path, error) from error
+        raise unreadable(pull.file, error) from error
 
 
-def _blocks(reader: _Reader, stored: BinaryIO | None, offset: int, block_size: int, path: Path) -> Iterator[Block]:
+def _blocks(
+    reader: _Reader, stored: BinaryIO | None, offset: int, block_size: int, file: SourceFile
+) -> Iterator[Block]:
     """Cut what a reader gives after line feeds. `stored` is the packed file under a gzip's reader."""
     rest: list[bytes] = []
     while piece := reader.read(block_size):
@@ -127,7 +127,7 @@ def _blocks(reader: _Reader, stored: BinaryIO | None, offset: int, block_size: i
         rest.append(piece[cut:])
         if sum(map(len, rest)) > LONGEST_LINE:
             raise UnreadableFileError(
-                f"{path}: the line at byte {offset} is longer than {LONGEST_LINE >> 20} MiB.",
+                f"{file}: the line at byte {offset} is longer than {LONGEST_LINE >> 20} MiB.",
                 "No tracking log has such a line: take it out and load again. Nothing of this pull counts until then.",
             )
     last = b"".join(rest)
@@ -161,7 +161,7 @@ class _LastPull:
     """Lines up to `to_offset`."""
 
 
-def _last_pull(connection: Connection, file: FileKey) -> _LastPull | None:
+def _last_pull(connection: Connection, key: FileKey) -> _LastPull | None:
     """Read the last pull that counts. Its lines and those of the pulls that it continued are the file's lines."""
     rows = fetch_all(
         connection,
@@ -180,7 +180,7 @@ def _last_pull(connection: Connection, file: FileKey) -> _LastPull | None:
         order by position desc
         limit 1
         """,
-        file.values,
+        key.values,
     )
     connection.rollback()
     if not rows:
@@ -189,14 +189,14 @@ def _last_pull(connection: Connection, file: FileKey) -> _LastPull | None:
     return _LastPull(to_offset, bytes(digest), length, modified_ns, int(line_count))
 
 
-def unreadable(path: Path, error: Exception) -> UnreadableFileError:
+def unreadable(file: SourceFile, error: Exception) -> UnreadableFileError:
     """Say what is wrong with a file and what to do."""
     if isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile)):
         return UnreadableFileError(
-            f"{path}: the gzip is truncated or corrupt ({error}).",
+            f"{file}: the gzip is truncated or corrupt ({error}).",
             "Fetch the file again; the next load reads it as a whole.",
         )
     reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
     return UnreadableFileError(
-        f"{path}: cannot be read ({reason}).", "Check the file's rights and the disk, then load again."
+        f"{file}: cannot be read ({reason}).", "Check the file's rights and the disk, then load again."
     )

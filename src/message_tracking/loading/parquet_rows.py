@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from pyarrow import types
 
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading.csv_rows import Flags
+from message_tracking.source_files import SourceFile
 
 BATCH_ROWS = 16_384
 """As many rows are held at a time, however large the file's row groups are."""
@@ -58,7 +58,7 @@ class Batch:
 class ParquetFile:
     """One Parquet file; all its methods raise UnreadableFileError where it is none, cut short or encrypted."""
 
-    path: Path
+    file: SourceFile
 
     def names(self) -> list[str]:
         """Names of the columns."""
@@ -79,12 +79,15 @@ class ParquetFile:
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         try:
-            with pq.ParquetFile(self.path, buffer_size=_BUFFER_BYTES, coerce_int96_timestamp_unit="us") as file:
+            with (
+                self.file.open() as stored,
+                pq.ParquetFile(stored, buffer_size=_BUFFER_BYTES, coerce_int96_timestamp_unit="us") as file,
+            ):
                 yield file
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             what = " ".join(str(error).split()).rstrip(".")
             raise UnreadableFileError(
-                f"{self.path} cannot be read as Parquet: {what}.",
+                f"{self.file} cannot be read as Parquet: {what}.",
                 "Export the file again, as a whole and not encrypted.",
             ) from error
 
@@ -92,7 +95,7 @@ class ParquetFile:
         value_kind = kind.value_type if types.is_dictionary(kind) else kind
         if not any(is_kind(value_kind) for is_kind in _READABLE):
             raise UnreadableFileError(
-                f"{self.path}: the column {column} is of type {kind}.",
+                f"{self.file}: the column {column} is of type {kind}.",
                 "Export it as numbers, text, booleans, times or dates.",
             )
 

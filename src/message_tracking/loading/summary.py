@@ -45,9 +45,9 @@ class LoadSummary:
         return self.accepted > 0
 
 
-def total(summaries: Iterable[LoadSummary]) -> LoadSummary:
-    """Add summaries up into one without source and server."""
-    result = LoadSummary("")
+def total(source: str, server: str, summaries: Iterable[LoadSummary]) -> LoadSummary:
+    """Add summaries up into one of this source and server, either of which may be ''."""
+    result = LoadSummary(source, server)
     for summary in summaries:
         for name in (
             "files",

@@ -10,7 +10,6 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import cpu_count
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any
@@ -36,7 +35,7 @@ from message_tracking.loading.log_files import (
 )
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.parsing.reading import ReadBlock, read_block
-from message_tracking.sources import Source
+from message_tracking.source_files import SourceFile, SourceFiles
 from message_tracking.warehouse import Warehouse
 
 SIDE_BY_SIDE_BYTES = 32 << 20
@@ -85,7 +84,7 @@ class RejectLimitError(UnreadableFileError):
 
 def load_tracking_logs(  # noqa: PLR0913  (what may be left out goes by name)
     warehouse: Warehouse,
-    source: Source,
+    files: SourceFiles,
     server: str,
     *,
     progress: Progress = lambda _: None,
@@ -98,12 +97,12 @@ def load_tracking_logs(  # noqa: PLR0913  (what may be left out goes by name)
     many bytes are judged at once; memory is a multiple of it. Raises HeldError where another load of this source and
     server runs, unless `wait`.
     """
-    name = f"load {source.name}/{server}"
+    name = f"load {files.source.name}/{server}"
     with (
         closing(warehouse.connect(f"message-tracking {name}")) as connection,
         ledger.held_lock(connection, name, wait=wait),
     ):
-        return _ServerLoad(warehouse, connection, source, server, progress, block_size).run()
+        return _ServerLoad(warehouse, connection, files, server, progress, block_size).run()
 
 
 @dataclass
@@ -112,31 +111,32 @@ class _ServerLoad:
 
     warehouse: Warehouse
     connection: Connection
-    source: Source
+    files: SourceFiles
     server: str
     progress: Progress
     block_size: int
 
     def __post_init__(self) -> None:
         """Prepare what lasts for all files."""
+        self.source = self.files.source
         self.source_id = ledger.register_source(self.connection, self.source.name)
         self.summary = LoadSummary(self.source.name, self.server)
         self.counting = Lock()
 
     def run(self) -> LoadSummary:
         """Load every file, by name."""
-        paths = self.source.log_files(self.server)
+        files = self.files.log_files(self.server)
         with ExitStack() as stack:
             lanes = [_Lane(self, self.connection, self._connect(stack, "catalog"))]
-            for number in range(2, _lane_count(paths) + 1):
+            for number in range(2, _lane_count(files) + 1):
                 extra = self._connect(stack, f"file {number}")
                 lanes.append(_Lane(self, extra, self._connect(stack, f"catalog {number}")))
-            _load_side_by_side(lanes, paths)
+            _load_side_by_side(lanes, files)
         self.summary.failed_files.sort(key=lambda failed: failed.file_name)
         self.summary.warnings.sort()
         self.summary.ignored += ledger.list_ignored(
             self.connection,
-            [self.file(path) for path in self.source.other_files(self.server)],
+            [self.key(file) for file in self.files.other_files(self.server)],
             "The name is not 0x<16 hex digits>.log or .log.gz, or not what `logs` asks for.",
         )
         return self.summary
@@ -146,25 +146,25 @@ class _ServerLoad:
         name = f"message-tracking load {self.source.name}/{self.server}, {what}"
         return stack.enter_context(closing(self.warehouse.connect(name)))
 
-    def file(self, path: Path) -> FileKey:
+    def key(self, file: SourceFile) -> FileKey:
         """Name a file to the ledger."""
-        return FileKey(self.source_id, ledger.TRACKING_LOG, self.server, path.name)
+        return FileKey(self.source_id, ledger.TRACKING_LOG, self.server, file.name)
 
 
-def _lane_count(paths: Sequence[Path]) -> int:
+def _lane_count(files: Sequence[SourceFile]) -> int:
     """How many files to load at once. For little work another connection would cost more than it brings."""
     try:
-        is_much = sum(path.stat().st_size for path in paths) >= SIDE_BY_SIDE_BYTES
-    except OSError:
+        is_much = sum(file.state().size for file in files) >= SIDE_BY_SIDE_BYTES
+    except (OSError, UnreadableFileError):
         is_much = False  # whoever loads the file says what is wrong with it
-    return min(cpu_count() or 1, len(paths), MOST_LANES) if is_much else 1
+    return min(cpu_count() or 1, len(files), MOST_LANES) if is_much else 1
 
 
-def _load_side_by_side(lanes: "Sequence[_Lane]", paths: Iterable[Path]) -> None:
+def _load_side_by_side(lanes: "Sequence[_Lane]", files: Iterable[SourceFile]) -> None:
     """Load each file in the lane that is free first. An error other than a file's own ends all lanes."""
-    waiting: SimpleQueue[Path] = SimpleQueue()
-    for path in paths:
-        waiting.put(path)
+    waiting: SimpleQueue[SourceFile] = SimpleQueue()
+    for file in files:
+        waiting.put(file)
 
     def work(lane: "_Lane") -> None:
         with suppress(Empty):
@@ -193,34 +193,34 @@ class _Lane:
         self.connection = connection
         self.catalog = Catalog.on(side_connection)
 
-    def load(self, path: Path) -> None:
+    def load(self, file: SourceFile) -> None:
         """Load what is new in one file, or note why not."""
         load = self.server_load
-        file, record = load.file(path), PullRecord()
+        key, record = load.key(file), PullRecord()
         try:
-            pull = plan_pull(self.connection, path, file)
+            pull = plan_pull(self.connection, file, key)
             if pull.is_unchanged:
                 load.progress(pull.size)
                 return
             load.progress(pull.from_offset)
             record = PullRecord(pull.from_offset, pull.from_offset, file_size=pull.size, modified_ns=pull.modified_ns)
             with self.connection:
-                self._pull(pull, file, record)
+                self._pull(pull, key, record)
         except UnreadableFileError as error:
             record = record if isinstance(error, RejectLimitError) else PullRecord(file_size=record.file_size)
             record.error = str(error)
-            ledger.write_failure(self.connection, file, record)
+            ledger.write_failure(self.connection, key, record)
             with load.counting:
-                load.summary.failed_files.append(FailedFile(str(path), str(error)))
+                load.summary.failed_files.append(FailedFile(str(file), str(error)))
 
-    def _pull(self, pull: Pull, file: FileKey, record: PullRecord) -> None:
+    def _pull(self, pull: Pull, key: FileKey, record: PullRecord) -> None:
         """Pull one file within the caller's transaction."""
         pulled, load = None, self.server_load
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy") as pool:
             copied: Future[None] | None = None
             for block, parsed in self._parsed_blocks(pull):
                 if pulled is None:
-                    pulled = _FilePull(self, self.connection.cursor(), file, pull, record)
+                    pulled = _FilePull(self, self.connection.cursor(), key, pull, record)
                 copy = pulled.prepare(block, parsed)
                 if copied:
                     copied.result()
@@ -259,14 +259,14 @@ class _Lane:
 class _FilePull:
     """The pull of one file in the open transaction."""
 
-    def __init__(self, lane: _Lane, cursor: Cursor, file: FileKey, pull: Pull, record: PullRecord) -> None:
+    def __init__(self, lane: _Lane, cursor: Cursor, key: FileKey, pull: Pull, record: PullRecord) -> None:
         self.load = lane.server_load
         self.cursor = cursor
-        self.file = file
+        self.key = key
         self.pull = pull
         self.record = record
-        self.load_id = ledger.open_pull(cursor, file)
-        self.events = EventWriter(cursor, lane.catalog, file, self.load_id, record)
+        self.load_id = ledger.open_pull(cursor, key)
+        self.events = EventWriter(cursor, lane.catalog, key, self.load_id, record)
         self.reasons: dict[str, int] = {}
 
     def prepare(self, block: Block, lines: ReadBlock) -> Callable[[], None]:
@@ -289,15 +289,15 @@ class _FilePull:
         """Hold the rejects against the limit, enter the ids and close the ledger row."""
         record = self.record
         self._check_limit()
-        ledger.lock_rejected_lines(self.cursor, self.file)
+        ledger.lock_rejected_lines(self.cursor, self.key)
         self._take_out_known_rejects()
         self.events.enter_ids()
         record.head_length = head_length(record.to_offset)
         try:
-            record.head_digest = head_digest(self.pull.path, record.head_length)
+            record.head_digest = head_digest(self.pull.file, record.head_length)
         except OSError as error:
-            raise unreadable(self.pull.path, error) from error
-        ledger.forget_failures(self.cursor, self.file, but=[self.load_id])
+            raise unreadable(self.pull.file, error) from error
+        ledger.forget_failures(self.cursor, self.key, but=[self.load_id])
         ledger.finish_pull(self.cursor, self.load_id, record)
         self._add_to_summary()
 
@@ -320,7 +320,7 @@ class _FilePull:
         if not self.record.rejected_count:
             return
         self.cursor.execute(
-            _TAKE_OUT_KNOWN_REJECTS, {"load_id": self.load_id, "file": self.file.values, "server": self.file.values[:3]}
+            _TAKE_OUT_KNOWN_REJECTS, {"load_id": self.load_id, "file": self.key.values, "server": self.key.values[:3]}
         )
         for reason, count in self.cursor.fetchall():
             self.record.rejected_count -= count
@@ -338,7 +338,7 @@ class _FilePull:
             f"{reason} {count}" for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
         )
         what = (
-            f"{self.pull.path}: {record.rejected_count} of {record.line_count} lines ({share:.1%}) were rejected, "
+            f"{self.pull.file}: {record.rejected_count} of {record.line_count} lines ({share:.1%}) were rejected, "
             f"the limit is {limit:.1%} ({told})."
         )
         if record.line_count >= LINES_FOR_LIMIT:

@@ -12,12 +12,13 @@ import pytest
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import csv_rows
 from message_tracking.loading.csv_rows import CsvFile, header_names
+from message_tracking.transports.local import LocalFile
 
 
 def rows_of(path: Path, names: list[str]) -> list[tuple[int, bytes, tuple[str, ...] | None]]:
     """Line number, raw row and fields (None where their number is another) of every row."""
     found = []
-    for block in CsvFile(path).blocks():
+    for block in CsvFile(LocalFile(path)).blocks():
         is_wanted = block.is_utf8 & (block.field_counts == len(names))
         fields = iter(block.fields(names, names, is_wanted).rows())
         found += [
@@ -84,7 +85,7 @@ def test_any_text_is_either_read_like_python_reads_it_or_refused(
 
 def test_the_header_is_the_first_row(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(b'\xef\xbb\xbf\n"a ""b""",c\n1,2\n')
-    assert header_names(next(iter(CsvFile(tmp_path / "rows.csv").blocks()))) == ['a "b"', "c"]
+    assert header_names(next(iter(CsvFile(LocalFile(tmp_path / "rows.csv")).blocks()))) == ['a "b"', "c"]
 
 
 def test_a_quote_that_is_never_closed_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading.export_rows import ExportRows, read_rows
 from message_tracking.loading.reference_tables import BIGINT, BOOLEAN, INTEGER, TEXT, TIME, ReferenceTable
+from message_tracking.transports.local import LocalFile
 
 TABLE = ReferenceTable(
     "things",
@@ -31,7 +32,7 @@ def read(tmp_path: Path) -> Read:
         columns = {name: pa.nulls(len(values)) for name in TABLE.columns}
         columns |= {"thing_id": pa.array(range(1, len(values) + 1))} | {column: values}
         pq.write_table(pa.table(columns), tmp_path / "things.parquet")
-        (rows,) = read_rows(tmp_path / "things.parquet", TABLE, [])
+        (rows,) = read_rows(LocalFile(tmp_path / "things.parquet"), TABLE, [])
         return rows
 
     return write_and_read

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
+from tests.warehouse.conftest import folder_source
 
 from message_tracking.loading import contents
 from message_tracking.loading.delivery_data import load_delivery_data
 from message_tracking.loading.summary import LoadSummary
-from message_tracking.sources import Source
+from message_tracking.source_files import SourceFiles
 from message_tracking.waiting_loads import has_waiting_loads
 from message_tracking.warehouse import Warehouse, fetch_all
 
@@ -30,7 +31,7 @@ def load(warehouse: Warehouse, tmp_path: Path) -> Load:
         folder.mkdir(parents=True, exist_ok=True)
         for name, body in (bodies or {}).items():
             (folder / name).write_bytes(body)
-        return load_delivery_data(warehouse, Source(name=source, kind="folder", path=folder.parent))
+        return load_delivery_data(warehouse, folder_source(folder.parent, source))
 
     return write_and_load
 
@@ -167,14 +168,14 @@ def test_a_file_that_vanishes_while_it_is_read_is_refused(
 ) -> None:
     folder.mkdir(parents=True)
     (folder / "5.html").write_bytes(b"5")
-    files = Source.content_files
+    list_files = SourceFiles.content_files
 
-    def list_and_delete(source: Source) -> list[Any]:
-        found = files(source)
+    def list_and_delete(files: SourceFiles) -> list[Any]:
+        found = list_files(files)
         (folder / "5.html").unlink()
         return found
 
-    monkeypatch.setattr(Source, "content_files", list_and_delete)
+    monkeypatch.setattr(SourceFiles, "content_files", list_and_delete)
     summary = load({"6.html": b"6"})
     assert "5.html cannot be read: [Errno 2] No such file" in summary.failed_files[0].reason
     assert summary.accepted == 1

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
+from tests.warehouse.conftest import folder_source
 
 from message_tracking.loading.delivery_data import load_delivery_data
 from message_tracking.loading.summary import LoadSummary
 from message_tracking.sample import WORKED_EXAMPLE
-from message_tracking.sources import Source
 from message_tracking.warehouse import Warehouse, fetch_all
 
 HEADER = "recipient_id,first_name,last_name,email,email_format,modified_at"
@@ -43,7 +43,7 @@ def load(warehouse: Warehouse, folder: Path) -> Load:
 
     def write_and_load(*rows: str, header: str = HEADER, name: str = "recipients.csv", **source: Any) -> LoadSummary:
         (folder / name).write_bytes("".join(f"{line}\n" for line in (header, *rows)).encode())
-        return load_delivery_data(warehouse, Source(name="campaign", kind="folder", path=folder.parent, **source))
+        return load_delivery_data(warehouse, folder_source(folder.parent, **source))
 
     return write_and_load
 
@@ -52,7 +52,7 @@ CURRENT = "select recipient_id, email from raw.recipients where superseded_by_lo
 
 
 def test_every_table_of_the_worked_example_is_loaded_with_its_types(warehouse: Warehouse, query: Query) -> None:
-    source = Source(name="golden", kind="folder", path=WORKED_EXAMPLE)
+    source = folder_source(WORKED_EXAMPLE, "golden")
     summary = load_delivery_data(warehouse, source)
     assert (summary.files, summary.line_count, summary.accepted, summary.warnings) == (5, 13, 13, [])
     assert query("select count(*) from raw.messages where event_at = '2012-02-20T15:00:05Z' and not is_seed") == [(4,)]
@@ -70,13 +70,13 @@ def test_every_table_of_the_worked_example_is_loaded_with_its_types(warehouse: W
 
 
 def test_no_exports_folder_is_no_error(warehouse: Warehouse, tmp_path: Path) -> None:
-    assert load_delivery_data(warehouse, Source(name="campaign", kind="folder", path=tmp_path)).files == 0
+    assert load_delivery_data(warehouse, folder_source(tmp_path)).files == 0
 
 
 def test_quoted_fields_byte_order_mark_and_return_line_ends(warehouse: Warehouse, folder: Path, query: Query) -> None:
     content = f'\ufeff{HEADER}\r\n1,"Anna ""Annie""","Smith, Jr.\r\n(née X)",a@b.example,2,\r\n\r\n2,,"",,,\r\n'
     (folder / "recipients.csv").write_bytes(content.encode())
-    summary = load_delivery_data(warehouse, Source(name="campaign", kind="folder", path=folder.parent))
+    summary = load_delivery_data(warehouse, folder_source(folder.parent))
     assert (summary.accepted, summary.rejected) == (2, 0)
     assert query(
         "select first_name, last_name, email, email_format, modified_at from raw.recipients order by recipient_id"
@@ -88,7 +88,7 @@ def test_quoted_fields_byte_order_mark_and_return_line_ends(warehouse: Warehouse
 
 def test_gzip_and_a_last_row_without_line_feed(warehouse: Warehouse, folder: Path, query: Query) -> None:
     (folder / "recipients.csv.gz").write_bytes(gzip.compress(f"{HEADER}\n7,A,B,c@d.example,1,2026-01-01".encode()))
-    summary = load_delivery_data(warehouse, Source(name="campaign", kind="folder", path=folder.parent))
+    summary = load_delivery_data(warehouse, folder_source(folder.parent))
     assert summary.accepted == 1
     assert query("select file_name, line_count from ops.file_ledger") == [("recipients.csv.gz", 1)]
 
@@ -124,7 +124,7 @@ def test_a_wrong_header_refuses_the_file(load: Load, query: Query, header: str, 
 
 def test_an_empty_file_is_refused(warehouse: Warehouse, folder: Path) -> None:
     (folder / "messages.csv").write_bytes(b"")
-    summary = load_delivery_data(warehouse, Source(name="campaign", kind="folder", path=folder.parent))
+    summary = load_delivery_data(warehouse, folder_source(folder.parent))
     assert "the file is empty" in summary.failed_files[0].reason
 
 
@@ -168,7 +168,7 @@ def test_rows_that_cannot_be_read_are_rejected_byte_for_byte(warehouse: Warehous
         b"10,A,B,,1,2026-01-01T10:00:00+02:00",
     ]
     (folder / "recipients.csv").write_bytes(HEADER.encode() + b"\n" + b"\n".join(rows))
-    summary = load_delivery_data(warehouse, Source(name="campaign", kind="folder", path=folder.parent))
+    summary = load_delivery_data(warehouse, folder_source(folder.parent))
     assert (summary.line_count, summary.accepted, summary.rejected) == (13, 2, 11)
     assert summary.warnings[0].endswith("which counts from 1000 rows on.")
     stored = query("select line_number, byte_offset, reason, raw_line from raw.rejected_lines order by line_number")
@@ -259,7 +259,7 @@ def test_a_key_of_another_source_follows_the_same_rule(warehouse: Warehouse, tmp
     for name, email, day in (("first", "old", 2), ("second", "new", 3), ("third", "older", 1)):
         (tmp_path / name / "exports").mkdir(parents=True)
         (tmp_path / name / "exports" / "recipients.csv").write_text(f"{HEADER}\n1,A,B,{email},1,2026-01-0{day}\n")
-        load_delivery_data(warehouse, Source(name=name, kind="folder", path=tmp_path / name))
+        load_delivery_data(warehouse, folder_source(tmp_path / name, name))
     assert query(CURRENT) == [(1, "new")]
 
 
@@ -267,7 +267,7 @@ def test_rows_without_modified_at_follow_the_order_of_reading(warehouse: Warehou
     header = "url_id,delivery_id,type,label,category,source_url,occurrence,content_part,offer_id"
     for label in ("one", "two"):
         (folder / "tracked_urls.csv").write_text(f"{header}\n5,1,1,x,,u,0,html,\n5,1,1,{label},,u,0,html,7\n")
-        load_delivery_data(warehouse, Source(name="campaign", kind="folder", path=folder.parent))
+        load_delivery_data(warehouse, folder_source(folder.parent))
     assert query("select label, offer_id from raw.tracked_urls where superseded_by_load_id is null") == [("two", 7)]
 
 
@@ -279,7 +279,7 @@ def test_a_key_of_several_columns_is_one_key(warehouse: Warehouse, folder: Path,
     ]
     for rows in exports:
         (folder / "exclusions.csv").write_text("\n".join([header, *rows]))
-        load_delivery_data(warehouse, Source(name="campaign", kind="folder", path=folder.parent))
+        load_delivery_data(warehouse, folder_source(folder.parent))
     current = (
         "select delivery_id, recipient_id, reason from raw.exclusions where superseded_by_load_id is null order by 1, 2"
     )
@@ -302,7 +302,7 @@ def test_booleans_in_all_their_forms(warehouse: Warehouse, folder: Path, query: 
     words = ["true", "FALSE", "1", "0", "t", "F", "", "yes"]
     rows = [f"{number},1,1,d,1,0,{word},," for number, word in enumerate(words)]
     (folder / "messages.csv").write_text("\n".join([header, *rows]))
-    summary = load_delivery_data(warehouse, Source(name="campaign", kind="folder", path=folder.parent))
+    summary = load_delivery_data(warehouse, folder_source(folder.parent))
     assert summary.reject_reasons == {"is_seed_not_a_boolean": 1}
     stored = [is_seed for (is_seed,) in query("select is_seed from raw.messages order by message_id")]
     assert stored == [True, False, True, False, True, False, None]

@@ -15,12 +15,14 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from pyarrow import csv as arrow_csv
 from pyarrow.parquet import encryption
+from tests.warehouse.conftest import folder_source
 
 from message_tracking.loading import parquet_rows
 from message_tracking.loading.delivery_data import load_delivery_data
 from message_tracking.loading.reference_tables import REFERENCE_TABLES
 from message_tracking.loading.summary import LoadSummary
 from message_tracking.sources import Source
+from message_tracking.transports.opening import open_source
 from message_tracking.warehouse import Warehouse, fetch_all
 
 Load = Callable[..., LoadSummary]
@@ -47,8 +49,8 @@ def load(warehouse: Warehouse, source: Source) -> Load:
 
     def write_and_load(table: pa.Table | None = None, **options: Any) -> LoadSummary:
         if table is not None:
-            pq.write_table(table, source.exports_folder / "recipients.parquet", **options)
-        return load_delivery_data(warehouse, source)
+            pq.write_table(table, source.path / "exports" / "recipients.parquet", **options)
+        return load_delivery_data(warehouse, open_source(source))
 
     return write_and_load
 
@@ -95,17 +97,15 @@ def test_parquet_is_loaded_like_csv(
         kinds = {name: pa.string() if as_text else ARROW_TYPES[kind] for name, kind in table.columns.items()}
         options = arrow_csv.ConvertOptions(column_types=kinds, strings_can_be_null=not as_text, null_values=[""])
         content = arrow_csv.read_csv(exports / f"{table.name}.csv", convert_options=options)
-        pq.write_table(content, source.exports_folder / f"{table.name}.parquet", row_group_size=50)
-    summary = load_delivery_data(warehouse, source)
+        pq.write_table(content, source.path / "exports" / f"{table.name}.parquet", row_group_size=50)
+    summary = load_delivery_data(warehouse, open_source(source))
     assert (summary.files, summary.rejected, summary.already_loaded) == (5, 0, 0)
     from_parquet = stored(connection)
     assert {table.name: len(from_parquet[table.name]) for table in tables} == {
         table.name: len(list(csv.DictReader((exports / f"{table.name}.csv").open()))) for table in tables
     }
 
-    from_csv = load_delivery_data(
-        warehouse, Source(name="again", kind="folder", path=golden("second-case"), contents="none")
-    )
+    from_csv = load_delivery_data(warehouse, folder_source(golden("second-case"), "again", contents="none"))
     assert (from_csv.files, from_csv.accepted, from_csv.already_loaded) == (5, 0, summary.accepted)
     connection.rollback()
     assert stored(connection) == from_parquet
@@ -119,9 +119,10 @@ def test_consents_of_both_formats_are_one_history(connection: Connection, source
         "effective_at": [datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC), None],
     }
     pq.write_table(
-        pa.table(rows | {"purpose": pa.array(rows["purpose"], pa.binary())}), source.exports_folder / "consents.parquet"
+        pa.table(rows | {"purpose": pa.array(rows["purpose"], pa.binary())}),
+        source.path / "exports" / "consents.parquet",
     )
-    (source.exports_folder / "consents.csv").write_text(
+    (source.path / "exports" / "consents.csv").write_text(
         ",".join(rows)
         + "\n1,tracking,true,2026-01-05T01:00:00+01:00\n1,profiling,true,2026-01-05\n1,,true,2026-01-05\n"
     )
@@ -135,7 +136,7 @@ def test_consents_of_both_formats_are_one_history(connection: Connection, source
 
 
 def test_csv_is_read_before_parquet(connection: Connection, source: Source, load: Load) -> None:
-    (source.exports_folder / "recipients.csv").write_text(",".join(RECIPIENTS) + "\n1,A,B,csv,1,\n")
+    (source.path / "exports" / "recipients.csv").write_text(",".join(RECIPIENTS) + "\n1,A,B,csv,1,\n")
     load(pa.table(RECIPIENTS | {"email": ["parquet", "parquet"], "modified_at": pa.nulls(2)}))
     assert fetch_all(
         connection,
@@ -220,7 +221,7 @@ def test_a_wrong_header_refuses_the_file_and_unknown_columns_warn(load: Load) ->
 @pytest.mark.parametrize("damage", ["empty", "cut short", "another file", "broken inside"])
 def test_a_broken_file_is_refused_and_the_others_go_on(source: Source, load: Load, damage: str) -> None:
     load(pa.table(RECIPIENTS))
-    path = source.exports_folder / "recipients.parquet"
+    path = source.path / "exports" / "recipients.parquet"
     content = path.read_bytes()
     path.write_bytes(
         {
@@ -230,9 +231,9 @@ def test_a_broken_file_is_refused_and_the_others_go_on(source: Source, load: Loa
             "broken inside": content[:4] + bytes(40) + content[44:],
         }[damage]
     )
-    (source.exports_folder / "recipients.csv.gz").write_bytes(b"no gzip")
-    (source.contents_folder).mkdir()
-    (source.contents_folder / "1.txt").write_text("Hello")
+    (source.path / "exports" / "recipients.csv.gz").write_bytes(b"no gzip")
+    (source.path / "contents").mkdir()
+    (source.path / "contents" / "1.txt").write_text("Hello")
     summary = load()
     assert [Path(failed.file_name).name for failed in summary.failed_files] == [
         "recipients.csv.gz",
@@ -262,7 +263,7 @@ def test_an_encrypted_file_is_refused(source: Source, load: Load, has_plaintext_
     )
     table = pa.table(RECIPIENTS)
     with pq.ParquetWriter(
-        source.exports_folder / "recipients.parquet", table.schema, encryption_properties=properties
+        source.path / "exports" / "recipients.parquet", table.schema, encryption_properties=properties
     ) as writer:
         writer.write_table(table)
     assert "not encrypted" in refusal(load())

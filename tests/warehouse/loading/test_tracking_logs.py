@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.warehouse.conftest import folder_source
 
 from message_tracking.errors import HeldError
 from message_tracking.loading.tracking_logs import load_tracking_logs
 from message_tracking.sources import Source
+from message_tracking.transports.opening import open_source
 from message_tracking.warehouse import fetch_all
 
 START = datetime(2026, 9, 30, 23, 0, tzinfo=UTC)
@@ -63,7 +65,7 @@ class Landing:
         return path
 
     def load(self, server: str = "edge-a", **options):
-        return load_tracking_logs(self.warehouse, self.source, server, **options)
+        return load_tracking_logs(self.warehouse, open_source(self.source), server, **options)
 
     def query(self, text: str, *parameters):
         connection = self.warehouse.connect()
@@ -123,7 +125,7 @@ def test_an_event_as_it_is_stored(landing):
 
 @pytest.mark.parametrize("name", ["edge-a", "edge-b"])
 def test_golden_logs(warehouse, name):
-    golden = Source(name="golden", kind="folder", path=GOLDEN / "second-case")
+    golden = folder_source(GOLDEN / "second-case", "golden")
     first = load_tracking_logs(warehouse, golden, name)
     assert first.line_count == 379
     assert first.rejected == sum(first.reject_reasons.values()) > 0
@@ -200,7 +202,7 @@ def test_two_servers_with_the_same_prefix(landing):
 def test_two_sources_do_not_share_ids(landing, tmp_path):
     landing.write(log_text(range(10)))
     landing.load()
-    other = Source(name="other", kind="folder", path=landing.source.path)
+    other = folder_source(landing.source.path, "other")
     assert counts(load_tracking_logs(landing.warehouse, other, "edge-a")) == (10, 10, 0, 0, 0)
 
 
@@ -530,9 +532,10 @@ import sys
 from pathlib import Path
 from message_tracking.loading.tracking_logs import load_tracking_logs
 from message_tracking.sources import Source
+from message_tracking.transports.opening import open_source
 from message_tracking.warehouse import Warehouse
-load_tracking_logs(Warehouse(sys.argv[1]), Source(name="campaign", kind="folder", path=Path(sys.argv[2])), "edge-a",
-                   block_size=int(sys.argv[3]))
+source = Source(name="campaign", kind="folder", path=Path(sys.argv[2]))
+load_tracking_logs(Warehouse(sys.argv[1]), open_source(source), "edge-a", block_size=int(sys.argv[3]))
 """
 
 
