@@ -56,9 +56,7 @@ def contents(home: Path) -> dict[str, list[str]]:
             assert fetch_all(connection, query) == [], what
         stores = fetch_all(
             connection,
-            # What the last build recomputed hangs on how the files were cut.
-            "select relname::text from pg_class where relnamespace = 'mart_store'::regnamespace and relkind = 'r' "
-            "and relname::text !~ '__touched$'",
+            "select relname::text from pg_class where relnamespace = 'mart_store'::regnamespace and relkind = 'r'",
         )
         marts = {
             f"mart_store.{store}": (

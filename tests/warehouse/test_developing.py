@@ -53,7 +53,7 @@ def test_all_marts_of_ones_own_are_those_published_while_a_candidate_is_half_bui
         candidate = open_candidate(pipeline.warehouse, "another build", session=holder)
         build(pipeline.warehouse, pipeline.settings, candidate.publication_id, be_quiet)
         with connection, connection.cursor() as cursor:
-            for mart in ("deliveries", "int_tracking_events__judged", "url_clicks", "int_deliveries__touched"):
+            for mart in ("deliveries", "int_tracking_events__judged", "url_clicks"):
                 cursor.execute(
                     f"update mart_store.{mart} set valid_to = %s where valid_to = 2147483647",
                     (candidate.publication_id,),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import psutil
 import psycopg2
 import pytest
-from tests.warehouse.archive import judged_archive, plant, project_copy
+from tests.warehouse.archive import plant, project_copy
 from tests.warehouse.poisons import stored_publication
 
 from message_tracking.cli import main
@@ -19,12 +19,6 @@ from message_tracking.validation.records import Records
 from message_tracking.validation.running import run_suites
 from message_tracking.validation.verdict import DBT_SUITE, read_verdict
 from message_tracking.warehouse import fetch_all
-
-
-@pytest.fixture(scope="module")
-def archive(server, tmp_path_factory):
-    with judged_archive(server, tmp_path_factory.mktemp("archive") / "home") as archive:
-        yield archive
 
 
 @pytest.fixture

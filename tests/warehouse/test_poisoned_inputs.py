@@ -14,7 +14,6 @@ from tests.warehouse.archive import (
     MESSAGES,
     RECIPIENTS,
     TRACKED_URLS,
-    judged_archive,
     log_lines,
     plant,
     project_copy,
@@ -38,12 +37,6 @@ SEVERITIES = {
     for relation, suite in load_suites(Settings.from_environment()).items()
     for expectation in suite.expectations
 }
-
-
-@pytest.fixture(scope="module")
-def archive(server, tmp_path_factory):
-    with judged_archive(server, tmp_path_factory.mktemp("archive") / "home") as archive:
-        yield archive
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-{{ config(materialized='versioned', unique_key=['activity_date']) }}
+{{ config(materialized='candidate_table', unique_key=['activity_date']) }}
 {%- set is_full = is_full_build() -%}
 
 with changes as (

@@ -1,4 +1,4 @@
-{{ config(materialized='versioned', unique_key=['delivery_id']) }}
+{{ config(materialized='candidate_table', unique_key=['delivery_id']) }}
 {%- set is_full = is_full_build() -%}
 
 with events as (

@@ -1,4 +1,4 @@
-{{ config(materialized='versioned', unique_key=['delivery_id', 'message_id']) }}
+{{ config(materialized='candidate_table', unique_key=['delivery_id', 'message_id']) }}
 {%- set is_full = is_full_build() -%}
 {%- set consents = ref('stg_delivery_data__consents') -%}
 
@@ -49,16 +49,20 @@ touched as (
         from {{ live_rows('int_tracking_events__judged') }} as live_events
         where delivery_id in (select changed_deliveries.delivery_id from changed_deliveries)
         union
-        -- Whoever has chosen anew, for what they did before.
+        -- Of whoever has chosen anew, what they did from then on.
         select
-            delivery_id,
-            message_id
+            live_events.delivery_id,
+            live_events.message_id
         from {{ live_rows('int_tracking_events__judged') }} as live_events
-        where recipient_id in (
-            select consents.recipient_id
+        inner join (
+            select
+                consents.recipient_id,
+                min(consents.effective_at) as chosen_at
             from {{ consents }} as consents
             where {{ is_new('consents.load_id', is_full) }} and consents.purpose = '{{ var('consent_purpose') }}'
-        ) and recipient_id <> 0
+            group by consents.recipient_id
+        ) as choices on live_events.recipient_id = choices.recipient_id and live_events.occurred_at >= choices.chosen_at
+        where live_events.recipient_id <> 0
     {%- endif %}
 )
 

@@ -1,15 +1,3 @@
-with events as (
-    select * from {{ ref('int_tracking_events__judged') }}
-),
-
-sources as (
-    select * from {{ ref('stg_operations__sources') }}
-),
-
-user_agents as (
-    select * from {{ ref('stg_tracking__user_agents') }}
-)
-
 -- Sources and user agents never change, and are not looked up by who does not ask for them.
 select
     sources.source || ':' || events.prefix::text || '0x' || upper(lpad(to_hex(events.counter), 16, '0')) as event_id,
@@ -39,7 +27,7 @@ select
     {{ names_of('events.actor_rules') }} as actor_reason,
     events.actor_rules_version,
     {{ is_automatic('events.actor_class') }} as is_automatic
-from events
-left join sources on events.source_id = sources.source_id
-left join user_agents on events.user_agent_id = user_agents.user_agent_id
+from {{ ref('int_tracking_events__judged') }} as events
+left join {{ ref('stg_operations__sources') }} as sources on events.source_id = sources.source_id
+left join {{ ref('stg_tracking__user_agents') }} as user_agents on events.user_agent_id = user_agents.user_agent_id
 where events.is_counted or events.human_is_counted

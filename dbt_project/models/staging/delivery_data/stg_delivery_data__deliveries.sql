@@ -1,11 +1,3 @@
-with deliveries as (
-    select * from {{ source('raw', 'deliveries') }}
-),
-
-current_deliveries as (
-    {{ current_versions('deliveries') }}
-)
-
 select
     delivery_id,
     typology_id,
@@ -24,4 +16,5 @@ select
     coalesce(is_model, false) as is_model,
     contact_at,
     validity_at
-from current_deliveries
+from {{ source('raw', 'deliveries') }} as deliveries
+where {{ is_current_version('deliveries') }}

@@ -1,13 +1,9 @@
-with exclusions as (
-    select * from {{ source('raw', 'exclusions') }}
-)
-
 select
     delivery_id,
     load_id,
     reason,
     1 as added_count
-from exclusions
+from {{ source('raw', 'exclusions') }}
 where {{ is_in_window('load_id') }}
 union all
 select
@@ -15,5 +11,5 @@ select
     superseded_by_load_id as load_id,
     reason,
     -1 as added_count
-from exclusions
+from {{ source('raw', 'exclusions') }}
 where superseded_by_load_id is not null and {{ is_in_window('superseded_by_load_id') }}

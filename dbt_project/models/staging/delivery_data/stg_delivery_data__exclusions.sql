@@ -1,14 +1,7 @@
-with exclusions as (
-    select * from {{ source('raw', 'exclusions') }}
-),
-
-current_exclusions as (
-    {{ current_versions('exclusions') }}
-)
-
 select
     delivery_id,
     recipient_id,
     load_id,
     reason
-from current_exclusions
+from {{ source('raw', 'exclusions') }} as exclusions
+where {{ is_current_version('exclusions') }}

@@ -1,11 +1,3 @@
-with messages as (
-    select * from {{ source('raw', 'messages') }}
-),
-
-current_messages as (
-    {{ current_versions('messages') }}
-)
-
 select
     message_id,
     delivery_id,
@@ -15,4 +7,5 @@ select
     failure_reason,
     coalesce(is_seed, false) as is_seed,
     event_at
-from current_messages
+from {{ source('raw', 'messages') }} as messages
+where {{ is_current_version('messages') }}

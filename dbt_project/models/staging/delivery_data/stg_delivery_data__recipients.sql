@@ -1,11 +1,3 @@
-with recipients as (
-    select * from {{ source('raw', 'recipients') }}
-),
-
-current_recipients as (
-    {{ current_versions('recipients') }}
-)
-
 select
     recipient_id,
     load_id,
@@ -13,4 +5,5 @@ select
     last_name,
     email,
     email_format
-from current_recipients
+from {{ source('raw', 'recipients') }} as recipients
+where {{ is_current_version('recipients') }}

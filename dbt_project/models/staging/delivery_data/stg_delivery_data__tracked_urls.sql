@@ -1,11 +1,3 @@
-with tracked_urls as (
-    select * from {{ source('raw', 'tracked_urls') }}
-),
-
-current_tracked_urls as (
-    {{ current_versions('tracked_urls') }}
-)
-
 select
     url_id,
     delivery_id,
@@ -17,4 +9,5 @@ select
     content_part,
     type as url_type,
     occurrence
-from current_tracked_urls
+from {{ source('raw', 'tracked_urls') }} as tracked_urls
+where {{ is_current_version('tracked_urls') }}

@@ -1,8 +1,4 @@
-with sources as (
-    select * from {{ source('ops', 'sources') }}
-)
-
 select
     source_id,
     source
-from sources
+from {{ source('ops', 'sources') }}

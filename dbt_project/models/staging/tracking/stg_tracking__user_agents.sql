@@ -1,7 +1,3 @@
-with user_agents as (
-    select * from {{ source('raw', 'user_agents') }}
-)
-
 select
     user_agent_id,
     user_agent,
@@ -11,4 +7,4 @@ select
     split_part(browser_version, '.', 1) as browser_version,
     split_part(operating_system_version, '.', 1) as operating_system_version,
     is_crawler
-from user_agents
+from {{ source('raw', 'user_agents') }}
