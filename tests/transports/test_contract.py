@@ -99,6 +99,14 @@ def test_a_growing_file_is_read_on_from_where_it_ended(counterpart: Counterpart,
         assert counterpart.line.brought < 500_000  # of four million bytes
 
 
+def test_a_file_that_is_unchanged_is_not_opened(counterpart: Counterpart, load: Any) -> None:
+    counterpart.put(NEXT_LOG, gzip.compress(lines(0, 20_000), 0))
+    load()
+    counterpart.line.brought = 0
+    assert load().files == 0
+    assert counterpart.line.brought < 20_000  # of a million bytes
+
+
 @pytest.mark.parametrize("cut_after", [3_000, 1_000_000])
 def test_what_is_cut_on_its_way_is_asked_for_again(
     counterpart: Counterpart, load: Any, counters: Any, cut_after: int

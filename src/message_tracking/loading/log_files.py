@@ -11,7 +11,6 @@ from typing import BinaryIO, Protocol
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 
 from message_tracking.errors import UnreadableFileError
-from message_tracking.loading.ledger import FileKey
 from message_tracking.source_files import SourceFile
 from message_tracking.warehouse import fetch_all
 
@@ -58,8 +57,47 @@ class Block:
     """How far the file as stored has been read."""
 
 
-def plan_pull(connection: Connection, file: SourceFile, key: FileKey) -> Pull:
-    """Say what of a file is to be read.
+@dataclass(frozen=True)
+class LastPull:
+    """What the ledger says of a file as it was last read."""
+
+    to_offset: int
+    head_digest: bytes
+    head_length: int
+    modified_ns: int
+    line_count: int
+    """Lines up to `to_offset`: those of its pull and of the pulls that it continued."""
+
+
+def last_pulls(connection: Connection, source_id: int, kind: str, server: str) -> dict[str, LastPull]:
+    """Read the last pull that counts of each file of a server, by the file's name in the ledger."""
+    rows = fetch_all(
+        connection,
+        """
+        with pulls as (
+            select
+                *,
+                max(position) filter (where from_offset = 0) over (partition by file_name) as beginning
+            from ops.file_ledger
+            where (source_id, kind, server) = (%s, %s, %s) and status = 'loaded'
+        )
+        select distinct on (file_name)
+            file_name, to_offset, head_digest, head_length, modified_ns,
+            sum(line_count) filter (where position >= beginning) over (partition by file_name)
+        from pulls
+        order by file_name, position desc
+        """,
+        (source_id, kind, server),
+    )
+    connection.rollback()
+    return {
+        name: LastPull(to_offset, bytes(digest), length, modified_ns, int(line_count))
+        for name, to_offset, digest, length, modified_ns, line_count in rows
+    }
+
+
+def plan_pull(file: SourceFile, last: LastPull | None) -> Pull:
+    """Say what of a file is to be read, given how it was read last.
 
     A plain file whose beginning is the same and that has grown continues where the last pull ended; one that was
     replaced, cut or written anew is read from its beginning, and so is a gzip that has changed: known lines are
@@ -69,13 +107,15 @@ def plan_pull(connection: Connection, file: SourceFile, key: FileKey) -> Pull:
     try:
         state = file.state()
         whole = Pull(file, 0, 0, state.size, state.modified_ns)
-        last = _last_pull(connection, key)
-        if last is None or state.size < last.to_offset or head_digest(file, last.head_length) != last.head_digest:
+        if last is None:
             return whole
-        if state.size == last.to_offset:
-            # What was written anew at the same size has another time.
-            return replace(whole, is_unchanged=state.modified_ns == last.modified_ns)
-        return whole if whole.is_gzip else replace(whole, from_offset=last.to_offset, lines_before=last.line_count)
+        if (state.size, state.modified_ns) == (last.to_offset, last.modified_ns):
+            # It is not opened: what an old file costs is its place in the listing.
+            return replace(whole, is_unchanged=True)
+        has_grown = state.size > last.to_offset and not whole.is_gzip
+        if has_grown and head_digest(file, last.head_length) == last.head_digest:
+            return replace(whole, from_offset=last.to_offset, lines_before=last.line_count)
+        return whole
     except OSError as error:
         raise unreadable(file, error) from error
 
@@ -147,46 +187,6 @@ class _Limited:
         piece = self._stream.read(min(size, self._left))
         self._left -= len(piece)
         return piece
-
-
-@dataclass(frozen=True)
-class _LastPull:
-    """What the ledger says of a file as it was last read."""
-
-    to_offset: int
-    head_digest: bytes
-    head_length: int
-    modified_ns: int
-    line_count: int
-    """Lines up to `to_offset`."""
-
-
-def _last_pull(connection: Connection, key: FileKey) -> _LastPull | None:
-    """Read the last pull that counts. Its lines and those of the pulls that it continued are the file's lines."""
-    rows = fetch_all(
-        connection,
-        """
-        with pulls as (
-            select
-                *,
-                max(position) filter (where from_offset = 0) over () as beginning
-            from ops.file_ledger
-            where (source_id, kind, server, file_name) = (%s, %s, %s, %s) and status = 'loaded'
-        )
-        select
-            to_offset, head_digest, head_length, modified_ns,
-            sum(line_count) filter (where position >= beginning) over ()
-        from pulls
-        order by position desc
-        limit 1
-        """,
-        key.values,
-    )
-    connection.rollback()
-    if not rows:
-        return None
-    to_offset, digest, length, modified_ns, line_count = rows[0]
-    return _LastPull(to_offset, bytes(digest), length, modified_ns, int(line_count))
 
 
 def unreadable(file: SourceFile, error: Exception) -> UnreadableFileError:

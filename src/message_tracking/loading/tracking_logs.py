@@ -29,6 +29,7 @@ from message_tracking.loading.log_files import (
     Pull,
     head_digest,
     head_length,
+    last_pulls,
     plan_pull,
     read_blocks,
     unreadable,
@@ -120,6 +121,7 @@ class _ServerLoad:
         """Prepare what lasts for all files."""
         self.source = self.files.source
         self.source_id = ledger.register_source(self.connection, self.source.name)
+        self.last_pulls = last_pulls(self.connection, self.source_id, ledger.TRACKING_LOG, self.server)
         self.summary = LoadSummary(self.source.name, self.server)
         self.counting = Lock()
 
@@ -198,7 +200,7 @@ class _Lane:
         load = self.server_load
         key, record = load.key(file), PullRecord()
         try:
-            pull = plan_pull(self.connection, file, key)
+            pull = plan_pull(file, load.last_pulls.get(key.file_name))
             if pull.is_unchanged:
                 load.progress(pull.size)
                 return
