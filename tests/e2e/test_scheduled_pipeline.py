@@ -29,8 +29,8 @@ FOREIGN_CLICKS = "".join(
     for number in range(50)
 )
 
-OPEN = "{prefix}0x00000000000000EE\t2025-03-16T10:00:00\t121eac01\t1ae7d511\t1\t0\t\th\t\tMozilla/5.0\t203.0.113.9\n"
-"""An open, whose log id begins with a server's prefix."""
+OPEN = "{prefix}0x00000000000000EE\t2025-03-16T0{prefix}:00:00\t121eac01\t1ae7d511\t1\t0\t\th\t\tMozilla/5.0\t203.0.113.9\n"
+"""An open at that hour, whose log id begins with a server's prefix."""
 
 
 def without_delivery(export: Path, target: Path) -> None:
@@ -144,11 +144,11 @@ def test_nothing_new_announces_and_publishes_nothing(stack):
 def test_a_source_that_is_down_is_red_and_says_why_and_the_others_are_published(stack):
     stack.elsewhere.put("logs/edge-x/0x0000000000000000.log", OPEN.format(prefix=9).encode())
     stack.ingest_and_publish()
-    published = "select event_id from marts.tracking_events where event_id like '%:_0x00000000000000EE' order by 1"
+    published = "select event_id from marts.tracking_events where right(event_id, 18) = '0x00000000000000EE' order by 1"
     assert stack.query(published) == [("elsewhere:90x00000000000000EE",)]
 
     log = stack.landing / "logs" / "edge-d" / "0x0000000000000000.log"
-    log.parent.mkdir()
+    log.parent.mkdir(parents=True)
     log.write_text(OPEN.format(prefix=8), encoding="utf-8")
     stack.elsewhere.line.is_down = True
     stack.elsewhere.line.break_off()
@@ -165,9 +165,8 @@ def test_a_source_that_is_down_is_red_and_says_why_and_the_others_are_published(
     logs = [file.read_text(errors="replace") for file in (stack.settings.home / "logs").rglob("*") if file.is_file()]
     assert any("cannot be reached, 5 times in a row" in text for text in logs)
     assert not any(stack.elsewhere.secret in text for text in logs)
-    assert stack.query_airflow(f"select count(*) from xcom where value::text like '%{stack.elsewhere.secret}%'") == [
-        (0,)
-    ]
+    xcoms = f"select count(*) from xcom where position('{stack.elsewhere.secret}' in value::text) > 0"
+    assert stack.query_airflow(xcoms) == [(0,)]
 
 
 def test_the_daily_audit_passes_what_is_right_and_names_what_is_not(stack):
