@@ -57,7 +57,8 @@ def reader(tmp_path_factory, home_of_module):
     project = tmp_path_factory.mktemp("clone")
     for name in ("config", "dbt_project", "docs", "expectations", "migrations"):
         shutil.copytree(PROJECT / name, project / name, ignore=shutil.ignore_patterns("target", "logs"))
-    shutil.copy(PROJECT / "CHANGELOG.md", project)
+    for name in ("CHANGELOG.md", "requirements.txt"):
+        shutil.copy(PROJECT / name, project)
     (project / ".venv").symlink_to(Path(sys.executable).parents[1])
     case = PROJECT / "tests" / "fixtures" / "golden" / "second-case"
     shutil.copytree(case, home_of_module / "landing" / "campaign", ignore=shutil.ignore_patterns("expected"))
@@ -122,6 +123,6 @@ def test_the_cookbook_of_sources_leads_to_published_events(reader):
         for process in psutil.process_iter(["cmdline"]):
             if {"http.server", "8123"} <= set(process.info["cmdline"] or ()):
                 process.kill()
-    assert reader.query("select count(*) > 1000 from marts.tracking_events where event_id like 'elsewhere:%'") == [
-        (True,)
-    ]
+    assert reader.query(
+        "select count(*) > 1000 from marts.tracking_events where starts_with(event_id, 'elsewhere:')"
+    ) == [(True,)]
