@@ -22,8 +22,7 @@
         delete from {{ target_relation }};
         insert into {{ target_relation }} {{ sql }};
         analyze {{ target_relation }};
-        insert into ops.model_builds (publication_id, model, column_names, opened_count, closed_count)
-        values ({{ candidate() }}, {{ dbt.string_literal(this.identifier) }}, '{}', 0, 0)
+        {{ record_without_versions() }}
     {% endcall %}
     {% do persist_docs(target_relation, model) %}
     {{ end_model() }}

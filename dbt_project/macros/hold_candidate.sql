@@ -41,3 +41,9 @@
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
 {% endmacro %}
+
+{# Records that the candidate has built a model that keeps no versions, and so has opened and closed none. #}
+{% macro record_without_versions() %}
+    insert into ops.model_builds (publication_id, model, column_names, opened_count, closed_count)
+    values ({{ candidate() }}, {{ dbt.string_literal(this.identifier) }}, '{}', 0, 0)
+{% endmacro %}

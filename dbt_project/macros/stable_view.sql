@@ -10,10 +10,7 @@
 
     {{ begin_model() }}
     {{ replace_view(target_relation, sql, statement_name='main') }}
-    {% call statement('record_build') %}
-        insert into ops.model_builds (publication_id, model, column_names, opened_count, closed_count)
-        values ({{ candidate() }}, {{ dbt.string_literal(this.identifier) }}, '{}', 0, 0)
-    {% endcall %}
+    {% call statement('record_build') %}{{ record_without_versions() }}{% endcall %}
     {% do persist_docs(target_relation, model) %}
     {{ end_model() }}
 

@@ -1,4 +1,4 @@
-"""The servers of all kinds, each started once and emptied for each test."""
+"""A server of each kind, started anew for each test."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

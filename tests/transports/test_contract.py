@@ -3,6 +3,7 @@
 import gzip
 import io
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,8 @@ def counters(warehouse: Warehouse) -> Callable[[], list[int]]:
     """Which events were loaded."""
 
     def read() -> list[int]:
-        session = warehouse.connect("test")
-        try:
+        with closing(warehouse.connect("test")) as session:
             return [counter for (counter,) in fetch_all(session, "select counter from raw.events order by 1")]
-        finally:
-            session.close()
 
     return read
 
