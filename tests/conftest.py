@@ -3,8 +3,8 @@
 A test that takes `warehouse` gets a migrated, empty database of its own, which `settings` names too.
 """
 
+import itertools
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -89,17 +89,26 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+_databases: set[str] = set()
+"""Names of those that exist."""
+
+
 @contextmanager
-def new_database(server: EmbeddedServer) -> Iterator[str]:
-    """Make a migrated, empty database, and drop it at the end; gives its name."""
-    name = f"test_{secrets.token_hex(6)}"
+def new_database(server: EmbeddedServer, template: str = DATABASE) -> Iterator[str]:
+    """Copy a database, by default the migrated, empty one, and drop the copy at the end; gives its name.
+
+    Names are used again: what dbt has parsed hangs on the database's name.
+    """
+    name = next(name for number in itertools.count() if (name := f"test_{number}") not in _databases)
     identifier = sql.Identifier(name)
     creation = sql.SQL("create database {} template {} owner {}").format(
-        identifier, sql.Identifier(DATABASE), sql.Identifier(PIPELINE_ROLE)
+        identifier, sql.Identifier(template), sql.Identifier(PIPELINE_ROLE)
     )
     execute(server.url(SUPERUSER), creation)
+    _databases.add(name)
     yield name
     execute(server.url(SUPERUSER), sql.SQL("drop database {} with (force)").format(identifier))
+    _databases.remove(name)
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
-"""Building the marts: dbt, called as a program."""
+"""Building the marts with dbt."""
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from message_tracking.dbt_runner import DbtFolders, invoke_dbt
 from message_tracking.errors import MessageTrackingError
 from message_tracking.settings import Settings
 from message_tracking.warehouse import Warehouse
@@ -82,29 +80,12 @@ def call_dbt(
     dbt's own files go to the home's folders `<name>/target` and `logs/<name>`; `environment` is for profiles.yml.
     Raises MessageTrackingError where dbt ended without results.
     """
-    target = settings.home / name / "target"
-    target.mkdir(parents=True, exist_ok=True)
-    results_file = target / "run_results.json"
+    folders = DbtFolders(settings.dbt_project, settings.home / name / "target", settings.home / "logs" / name)
+    results_file = folders.target / "run_results.json"
     results_file.unlink(missing_ok=True)
-    arguments = [
-        str(Path(sys.executable).with_name("dbt")),
-        "--no-use-colors",
-        *command,
-        "--project-dir",
-        str(settings.dbt_project),
-        "--profiles-dir",
-        str(settings.dbt_project),
-        "--target-path",
-        str(target),
-        "--log-path",
-        str(settings.home / "logs" / name),
-    ]
-    exit_code, tail = _stream(arguments, {**os.environ, **environment}, report)
-    # 0: all is well, 1: some node failed, which its result says; anything else: dbt itself did not come to its end.
-    if exit_code not in {0, 1} or not results_file.exists():
-        raise MessageTrackingError(
-            f"dbt {command[0]} did not come to its end (exit code {exit_code}):\n{tail}", "Nothing was published."
-        )
+    invoke_dbt(command, folders, environment, report)
+    if not results_file.exists():
+        raise MessageTrackingError(f"dbt {command[0]} left no results.", f"The dbt log is {folders.logs / 'dbt.log'}.")
     results: list[dict[str, Any]] = json.loads(results_file.read_text())["results"]
     return results
 
@@ -123,24 +104,6 @@ def document(warehouse: Warehouse, settings: Settings, report: Report) -> Path:
             f"The dbt log is {settings.home / 'logs' / name / 'dbt.log'}.",
         )
     return settings.home / name / "target" / "static_index.html"
-
-
-def _stream(arguments: Sequence[str], environment: dict[str, str], report: Report) -> tuple[int, str]:
-    """Run a program, pass its lines on while it runs; return its exit code and its last twenty lines."""
-    lines: list[str] = []
-    with subprocess.Popen(
-        arguments,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    ) as process:
-        assert process.stdout is not None  # noqa: S101  (a pipe was asked for)
-        for line in process.stdout:
-            lines.append(line.rstrip())
-            report(line.rstrip())
-    return process.returncode, "\n".join(lines[-20:])
 
 
 def describe(result: dict[str, Any]) -> str:

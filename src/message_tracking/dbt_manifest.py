@@ -1,14 +1,11 @@
 """The dbt project's manifest, from which the scheduler draws one task per model."""
 
 import fcntl
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from message_tracking.errors import MessageTrackingError
+from message_tracking.dbt_runner import DbtFolders, invoke_dbt
 from message_tracking.settings import Settings
 
 PARTS = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "snapshots", "tests")
@@ -54,26 +51,7 @@ def parse_project(project: Path, folder: Path, environment: Mapping[str, str] | 
     `environment` holds further variables that profiles.yml reads; no database is needed.
     Raises MessageTrackingError with what dbt says where the project cannot be parsed.
     """
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "--quiet", "parse",
-            "--project-dir", str(project),
-            "--profiles-dir", str(project),
-            "--target-path", str(folder),
-            "--log-path", str(folder),
-        ],
-        env={**os.environ, "DO_NOT_TRACK": "1", **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise MessageTrackingError(
-            f"The dbt project in {project} cannot be parsed:\n{done.stdout.strip()}",
-            f"The dbt log is {folder / 'dbt.log'}.",
-        )
+    invoke_dbt(["parse"], DbtFolders(project, folder, folder), environment or {}, lambda _: None)
     return folder / "manifest.json"
 
 

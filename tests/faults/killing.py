@@ -34,8 +34,8 @@ SESSIONS = {
 VICTIMS = {
     "migrate": ("cli", "server"),
     "load": ("cli", "session", "server"),
-    "build": ("cli", "dbt", "session", "server"),
-    "validate": ("cli", "dbt", "session", "server"),
+    "build": ("cli", "session", "server"),
+    "validate": ("cli", "session", "server"),
     "publish": ("cli", "session", "server"),
 }
 _SAID = re.compile(r"^\d\d:\d\d:\d\d (Build|Judge|Publish) ")
@@ -217,10 +217,6 @@ class Killer:
         at = self._what_the_server_is_at()
         if victim == "cli":
             run.process.kill()
-        elif victim == "dbt":
-            for child in psutil.Process(run.process.pid).children(recursive=True):
-                if any("dbt" in word for word in child.cmdline()):
-                    child.kill()
         elif victim == "session":
             self._kill_a_session()
         else:

@@ -3,7 +3,6 @@
 Its figures are unusual and right: more clicks than messages, and fewer persons than recipients who clicked.
 """
 
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -11,12 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg2
-from psycopg2 import sql
+from tests.conftest import new_database
 from tests.warehouse.conftest import Landing, Pipeline
 
 from message_tracking.building import build
-from message_tracking.embedded import SUPERUSER, EmbeddedServer
+from message_tracking.embedded import EmbeddedServer
 from message_tracking.pipeline import be_quiet
 from message_tracking.publication import open_candidate, shell_holder
 from message_tracking.settings import Settings
@@ -130,7 +128,7 @@ class JudgedArchive:
     @contextmanager
     def copy(self) -> Iterator[Pipeline]:
         """The pipeline over a copy of the warehouse, and over the same landing folder."""
-        with _database(self.server, self.database) as name:
+        with new_database(self.server, self.database) as name:
             warehouse = _warehouse(self.server, name)
             yield Pipeline(warehouse, replace(self.settings, warehouse_url=warehouse.url))
 
@@ -151,7 +149,7 @@ def judged_archive(server: EmbeddedServer, home: Path) -> Iterator[JudgedArchive
     home.mkdir(exist_ok=True)
     (home / "sources.yml").write_text("sources: [{name: campaign, kind: folder, path: landing/campaign}]\n")
     write_archive(Landing(home / "landing" / "campaign"))
-    with _database(server, server.url().rpartition("/")[2]) as name:
+    with new_database(server) as name:
         warehouse = _warehouse(server, name)
         settings = replace(
             Settings.from_environment(), home=home, warehouse_url=warehouse.url, sources_file=home / "sources.yml"
@@ -179,25 +177,6 @@ def project_copy(settings: Settings, folder: Path, *relations: str) -> Path:
         if not relations or file.stem in relations:
             shutil.copy(file, folder / "expectations")
     return folder
-
-
-@contextmanager
-def _database(server: EmbeddedServer, template: str) -> Iterator[str]:
-    name = f"test_{secrets.token_hex(6)}"
-    database, owner = sql.Identifier(name), sql.Identifier(PIPELINE_ROLE)
-    _execute(
-        server, sql.SQL("create database {} template {} owner {}").format(database, sql.Identifier(template), owner)
-    )
-    yield name
-    _execute(server, sql.SQL("drop database {} with (force)").format(database))
-
-
-def _execute(server: EmbeddedServer, statement: sql.Composable) -> None:
-    connection = psycopg2.connect(server.url(SUPERUSER))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-    connection.close()
 
 
 def _warehouse(server: EmbeddedServer, database: str) -> Warehouse:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -120,9 +120,11 @@ def test_the_cookbook_of_sources_leads_to_published_events(reader):
             else:
                 assert reader.query(step["text"])
     finally:
-        for process in psutil.process_iter(["cmdline"]):
-            if {"http.server", "8123"} <= set(process.info["cmdline"] or ()):
-                process.kill()
+        for pid in psutil.pids():
+            with suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                if {"http.server", "8123"} <= set(process.cmdline()):
+                    process.kill()
     assert reader.query(
         "select count(*) > 1000 from marts.tracking_events where starts_with(event_id, 'elsewhere:')"
     ) == [(True,)]

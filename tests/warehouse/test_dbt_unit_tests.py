@@ -17,6 +17,6 @@ def test_dbt_unit_tests_pass(pipeline, landing, golden):
     assert {result["unique_id"]: result["message"] for result in results if result["status"] != "pass"} == {}
     # What dbt remembers of the project is good for every candidate.
     log = (pipeline.settings.home / "logs" / "dbt" / "dbt.log").read_text()
-    assert log.count("Unable to do partial parsing because saved manifest not found") == 1
-    assert log.count("Nothing changed, skipping partial parsing") == 2
+    starts = log.split("Running with dbt")[1:]
+    assert ["Nothing changed, skipping partial parsing" in start for start in starts[1:]] == [True, True]
     assert len(results) == len(read_manifest(pipeline.settings)["unit_tests"]) >= 18
