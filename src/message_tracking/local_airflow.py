@@ -124,7 +124,7 @@ class LocalAirflow:
             "CORE__DAGS_FOLDER": self.settings.project / "dags",
             "CORE__PLUGINS_FOLDER": self.settings.project / "plugins",
             "CORE__LOAD_EXAMPLES": False,
-            "CORE__EXECUTOR": "LocalExecutor",
+            "CORE__EXECUTOR": "message_tracking_airflow.executor.WarmLocalExecutor",
             "CORE__PARALLELISM": 16,
             # A DAG must not run before its consumer is known, or its asset events are lost.
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": True,
