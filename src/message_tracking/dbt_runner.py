@@ -3,6 +3,7 @@
 As a program it would take seconds for each command to start, and would live on where this process is killed.
 """
 
+import logging
 import os
 import threading
 from collections import deque
@@ -35,7 +36,11 @@ def invoke_dbt(
     dbt would print, from any of its threads. That nodes fail is no error here: run_results.json says it. Raises
     MessageTrackingError with dbt's last lines where it does not come to its end.
     """
+    handlers = logging.root.handlers[:]
     from dbt.cli.main import dbtRunner  # noqa: PLC0415  (it takes seconds)
+
+    # A library of dbt's has everybody's log lines printed as soon as it is imported.
+    logging.root.handlers[:] = handlers
 
     last_lines: deque[str] = deque(maxlen=20)
 

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from message_tracking.sources import Source
+
+if TYPE_CHECKING:
+    from message_tracking.transports.campaign_database import CampaignDatabase
 
 _LOG_NAME = re.compile(r"0x[0-9A-Fa-f]{16}\.log(\.gz)?")
 _CONTENT_NAME = re.compile(r"(0|-?[1-9][0-9]*)\.(html|txt)")
@@ -79,6 +82,8 @@ class SourceFiles:
 
     source: Source
     tree: FileTree
+    database: "CampaignDatabase | None" = None
+    """Where its reference data is instead of in files."""
 
     def require_folder(self) -> None:
         """Raise UnreadableFileError where the source's folder is not there, as when a disk is not mounted."""

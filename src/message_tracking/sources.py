@@ -14,6 +14,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from message_tracking.errors import ConfigurationError
+from message_tracking.loading.reference_tables import MODIFIED_AT, reference_table
 from message_tracking.settings import Settings
 from message_tracking.strict_yaml import load_yaml
 
@@ -45,15 +46,35 @@ def _log_glob(pattern: str) -> str:
     return pattern
 
 
+def _reference_tables(tables: dict[str, str]) -> dict[str, str]:
+    """Accept names of reference data."""
+    for name in tables:
+        reference_table(name)
+    return tables
+
+
+def _reference_columns(columns: dict[str, dict[str, str | None]]) -> dict[str, dict[str, str | None]]:
+    """Accept columns of reference data; those of the key must be somewhere."""
+    for name, named in columns.items():
+        table = reference_table(name)
+        for ours, theirs in named.items():
+            if ours not in table.columns and ours != MODIFIED_AT:
+                raise ValueError(f"{name} has no column {ours!r}: it has {', '.join(table.columns)}")
+            if not theirs and ours in table.key:
+                raise ValueError(f"{ours} is of the key of {name}: it cannot be absent")
+    return columns
+
+
 class Source(BaseModel):
     """One place that one sender's data comes from. Its name is part of every event's identity."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
-    kind: Literal["folder", "sftp", "s3", "http"]
+    kind: Literal["folder", "sftp", "s3", "http", "postgres"]
     path: Path
-    """With its variables expanded. Of a folder absolute; else on the other machine, or the bucket and its prefix."""
+    """With its variables expanded. Of a folder absolute; else on the other machine, or the bucket and its prefix; of
+    `postgres` the schema."""
     connection: str | None = None
     """Name of the Airflow connection that leads to the other machine."""
     logs: Annotated[str, AfterValidator(_log_glob)] = "logs/*/0x*.log*"
@@ -65,6 +86,13 @@ class Source(BaseModel):
     """Share of rejected lines above which a file's pull fails, from 1 000 lines on."""
     most_bytes_per_second: Annotated[int, Field(gt=0)] | None = None
     """The pace at which another machine is read, all files of a task together."""
+    tables: Annotated[dict[str, str], AfterValidator(_reference_tables)] = {}
+    """Kind of reference data → its table in the database of a source of kind `postgres`."""
+    columns: Annotated[dict[str, dict[str, str | None]], AfterValidator(_reference_columns)] = {}
+    """Kind of reference data → our column → what it is called there, or None where it is not there."""
+    overlap_seconds: Annotated[int, Field(ge=0)] = 3600
+    """How much of what a pull of a database has read the next one reads again: rows appear later than they say."""
+    most_seconds_per_statement: Annotated[int, Field(gt=0)] = 60
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
@@ -75,6 +103,10 @@ class Source(BaseModel):
             raise ValueError(
                 "a folder is read from this machine: `connection` and `most_bytes_per_second` are for others"
             )
+        if self.kind == "postgres" and self.most_bytes_per_second:
+            raise ValueError("a database is paced by `most_seconds_per_statement`, not by `most_bytes_per_second`")
+        if self.kind != "postgres" and self.tables:
+            raise ValueError("`tables` is for sources of kind postgres")
         return self
 
 

@@ -134,7 +134,7 @@ def _found(path: Path, block_bytes: int) -> Rows | None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_rows, "BLOCK_BYTES", block_bytes)
         try:
-            for rows in read_rows(LocalFile(path), table, warnings):
+            for rows in read_rows(LocalFile(path), table, {}, warnings):
                 found.good.extend(rows.good.select(list(table.columns)).rows())
                 found.rejected.extend(rows.rejected)
                 row_count += rows.count

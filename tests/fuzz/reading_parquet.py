@@ -15,7 +15,7 @@ def main(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         warnings: list[str] = []
         try:
-            for rows in read_rows(LocalFile(path), table, warnings):
+            for rows in read_rows(LocalFile(path), table, {}, warnings):
                 assert rows.count == rows.good.height + len(rows.rejected)
             outcome = "rows"
         except UnreadableFileError as refusal:

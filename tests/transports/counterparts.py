@@ -40,6 +40,8 @@ class Line:
         self.target = target
         self.cut_after: int | None = None
         """Breaks a connection off, once, when it has brought so many bytes."""
+        self.hang_after: int | None = None
+        """Brings nothing any more over a connection, once, when it has brought so many bytes; does not end it."""
         self.bytes_per_second: int | None = None
         self.is_down = False
         self.brought = 0
@@ -47,10 +49,12 @@ class Line:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._ends: list[socket.socket] = []
+        self._is_closed = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         """Take the line away."""
+        self._is_closed.set()
         self._listener.close()
         self.break_off()
 
@@ -86,6 +90,9 @@ class Line:
                     if self.cut_after is not None and brought > self.cut_after:
                         self.cut_after = None
                         break
+                    if self.hang_after is not None and brought > self.hang_after:
+                        self.hang_after = None
+                        self._is_closed.wait()
                 taker.sendall(data)
         for end in (giver, taker):
             with suppress(OSError):

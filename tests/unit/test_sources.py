@@ -57,7 +57,7 @@ def test_variables(read, tmp_path):
         (MINIMAL + "    reject_limit: 1.5\n", r"line 5, sources\.0\.reject_limit"),
         (MINIMAL + "    reject_limit: many\n", r"line 5, sources\.0\.reject_limit"),
         (MINIMAL + "    logs: '*.log'\n", r"line 5, sources\.0\.logs.*folder per server"),
-        (MINIMAL.replace("folder", "ftp"), r"line 3, sources\.0\.kind.*'folder', 'sftp', 's3' or 'http'"),
+        (MINIMAL.replace("folder", "ftp"), r"line 3, sources\.0\.kind.*'folder', 'sftp', 's3', 'http' or 'postgres'"),
         (MINIMAL.replace("folder", "sftp"), r"line 2, sources\.0.*needs `connection`"),
         (MINIMAL + "    connection: elsewhere\n", r"line 2, sources\.0.*a folder is read from this machine"),
         (

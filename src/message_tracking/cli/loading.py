@@ -22,14 +22,17 @@ from message_tracking.warehouse import Warehouse
 @click.command("load")
 @click.option("--source", "source_name", metavar="NAME", help="Only this source of the sources file.")
 @click.option("--server", metavar="NAME", help="Only this tracking server's logs, and no reference data.")
-def load_verb(source_name: str | None, server: str | None) -> None:
+@click.option("--accept-columns", is_flag=True, help="Read columns of a database although their type has changed.")
+def load_verb(source_name: str | None, server: str | None, accept_columns: bool) -> None:
     """Load what is new in the sources: reference data (exports and message bodies) first, then tracking logs.
 
     Every line is loaded once, however often its file is met; what cannot be read is kept with its reason. A file that
     has to be refused does not keep the others from being loaded.
     """
     settings = Settings.from_environment()
-    failed_files = load_everything(ready_warehouse(settings), settings, source_name, server)
+    failed_files = load_everything(
+        ready_warehouse(settings), settings, source_name, server, accept_columns=accept_columns
+    )
     if failed_files:
         raise MessageTrackingError(
             f"{failed_files} file(s) were refused; everything else was loaded.", "The lines above say which and why."
@@ -84,7 +87,12 @@ def _chosen_sources(settings: Settings, name: str | None) -> list[Source]:
 
 
 def load_everything(
-    warehouse: Warehouse, settings: Settings, source_name: str | None = None, server: str | None = None
+    warehouse: Warehouse,
+    settings: Settings,
+    source_name: str | None = None,
+    server: str | None = None,
+    *,
+    accept_columns: bool = False,
 ) -> int:
     """Load all sources, or the one source or server that is named, show what was done, return how many files failed.
 
@@ -94,7 +102,7 @@ def load_everything(
     summaries: list[LoadSummary] = []
     held: list[HeldError] = []
     with _progress() as bars:
-        for step in _steps(warehouse, chosen, server, bars):
+        for step in _steps(warehouse, chosen, server, bars, accept_columns=accept_columns):
             if isinstance(step, HeldError):
                 held.append(step)
             else:
@@ -109,7 +117,7 @@ def load_everything(
 
 
 def _steps(
-    warehouse: Warehouse, sources: list[Source], server: str | None, bars: Progress
+    warehouse: Warehouse, sources: list[Source], server: str | None, bars: Progress, *, accept_columns: bool
 ) -> Iterator[LoadSummary | HeldError]:
     """Load one thing after the other; what somebody else is loading gives its HeldError."""
     # Polars takes its time to import: only who loads pays.
@@ -124,7 +132,7 @@ def _steps(
             yield LoadSummary(source.name, failed_files=[FailedFile(source.name, str(error))])
             continue
         if server is None:
-            yield _attempt(source, "", partial(load_delivery_data, warehouse, files))
+            yield _attempt(source, "", partial(load_delivery_data, warehouse, files, accept_columns=accept_columns))
         for name, size in sizes.items():
             bar = bars.add_task(f"{source.name}/{name}", total=size)
             progress = partial(bars.advance, bar)

@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +16,14 @@ from psycopg2.extras import execute_values
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import ledger
 from message_tracking.loading.contents import load_contents
+from message_tracking.loading.database_pull import load_from_database
 from message_tracking.loading.export_rows import SUFFIXES, ExportRows, RejectedRow, read_rows
 from message_tracking.loading.ledger import FileKey, PullRecord
+from message_tracking.loading.merging import make_stage, merge
 from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.source_files import SourceFile, SourceFiles
+from message_tracking.sources import Source
 from message_tracking.warehouse import Warehouse, fetch_all
 
 Progress = Callable[[int], None]
@@ -30,8 +33,16 @@ _SAMPLE_REJECTS = 20
 _SAMPLE_BYTES = 500
 
 
-def load_delivery_data(warehouse: Warehouse, files: SourceFiles, progress: Progress = lambda _: None) -> LoadSummary:
+def load_delivery_data(
+    warehouse: Warehouse,
+    files: SourceFiles,
+    progress: Progress = lambda _: None,
+    *,
+    accept_columns: bool = False,
+) -> LoadSummary:
     """Load the export files and message bodies of a source that are new or have changed since they were last loaded.
+
+    Of a source that is a database, load the rows that were changed; `accept_columns` as for `load_from_database`.
 
     Each export is one transaction. A row replaces the current one of its key unless both say when they were modified
     and the current one is newer; a row that differs in nothing changes nothing. Rows that cannot be read go to
@@ -47,11 +58,13 @@ def load_delivery_data(warehouse: Warehouse, files: SourceFiles, progress: Progr
     name = f"load {source.name}/reference data"
     with closing(warehouse.connect(f"message-tracking {name}")) as connection, ledger.held_lock(connection, name):
         source_id = ledger.register_source(connection, source.name)
+        if files.database:
+            load_from_database(connection, source_id, files, summary, accept_columns=accept_columns)
         tables = {f"{table.name}{suffix}": table for table in REFERENCE_TABLES for suffix in SUFFIXES}
         for file in files.export_files(list(tables)):
             table = tables[file.name]
             key = FileKey(source_id, table.name, "", file.name)
-            _Pull(connection, source.reject_limit, table, file, key, summary, progress).run()
+            _Pull(connection, source, table, file, key, summary, progress).run()
         load_contents(connection, source_id, files, summary, progress)
     return summary
 
@@ -83,7 +96,7 @@ class _Pull:
     """One file, from its rows to the table."""
 
     connection: Connection
-    reject_limit: float
+    source: Source
     table: ReferenceTable
     file: SourceFile
     key: FileKey
@@ -127,13 +140,14 @@ class _Pull:
         return newest == [(self.record.file_size, self.record.modified_ns)]
 
     def _load(self, cursor: Cursor) -> None:
-        _make_stage(cursor, self.table)
+        make_stage(cursor, self.table)
         load_id = ledger.open_pull(cursor, self.key)
-        for rows in read_rows(self.file, self.table, self.record.warnings):
+        named = self.source.columns.get(self.table.name, {})
+        for rows in read_rows(self.file, self.table, named, self.record.warnings):
             self._take(cursor, load_id, rows)
             self._tell(rows.byte_count)
         self._check_rejects()
-        self.record.accepted_count = _merge(cursor, self.table, load_id)
+        self.record.accepted_count = merge(cursor, self.table, load_id)
         self.record.already_loaded_count = (
             self.record.line_count - self.record.rejected_count - self.record.accepted_count
         )
@@ -160,7 +174,7 @@ class _Pull:
 
     def _check_rejects(self) -> None:
         """Refuse the file where too large a share of its rows was rejected; of a small file this is a warning."""
-        record, limit = self.record, self.reject_limit
+        record, limit = self.record, self.source.reject_limit
         if record.rejected_count <= limit * record.line_count:
             return
         reasons = ", ".join(f"{reason} {count}" for reason, count in self.rejects.reasons.most_common())
@@ -191,15 +205,6 @@ class _Pull:
         self.summary.warnings.extend(self.record.warnings)
 
 
-def _make_stage(cursor: Cursor, table: ReferenceTable) -> None:
-    """Make the empty temporary table `stage`, with the table's columns and `row_number`, the place in the file."""
-    cursor.execute(
-        sql.SQL(
-            "create temporary table stage on commit drop as select 0::bigint as row_number, {} from {} limit 0"
-        ).format(_listed(table.columns), _stored(table))
-    )
-
-
 def _copy(cursor: Cursor, table: ReferenceTable, rows: pl.DataFrame) -> None:
     """Append rows to the stage."""
     names = ["row_number", *table.columns]
@@ -211,67 +216,3 @@ def _copy(cursor: Cursor, table: ReferenceTable, rows: pl.DataFrame) -> None:
         sql.SQL(", ").join(map(sql.Identifier, names))
     )
     cursor.copy_expert(command.as_string(cursor), io.BytesIO(content.encode()))
-
-
-# The outcome is that of taking the rows one by one in the file's order: without a date on either side the later row
-# wins, else the newer one, of equals the later. So what stands before a key's last undated row plays no part, and
-# where there is an undated row the stored one plays none either.
-_MERGE = """
-create temporary table arriving on commit drop as
-with dated as (
-    select
-        *,
-        {modified_at} as dated_at,
-        max(row_number) filter (where {modified_at} is null) over (partition by {key}) as last_undated
-    from pg_temp.stage
-), newest as (
-    select distinct on ({key}) * from dated
-    where last_undated is null or row_number >= last_undated
-    order by {key}, dated_at desc nulls last, row_number desc
-)
-select newest.* from newest
-left join {stored} as stored on ({stored_key}) = ({newest_key}) and stored.superseded_by_load_id is null
-where stored.load_id is null or (
-    (newest.last_undated is not null or {stored_modified_at} is null or newest.dated_at >= {stored_modified_at})
-    and ({new_columns}) is distinct from ({stored_columns})
-)
-"""
-
-
-def _merge(cursor: Cursor, table: ReferenceTable, load_id: int) -> int:
-    """Make the staged rows that win the current ones of their keys; return how many these are."""
-    ledger.lock_versions(cursor, table.name)
-    cursor.execute("analyze pg_temp.stage")
-    names = {
-        "stored": _stored(table),
-        "key": _listed(table.key),
-        "newest_key": _listed(table.key, "newest"),
-        "arriving_key": _listed(table.key, "arriving"),
-        "stored_key": _listed(table.key, "stored"),
-        "columns": _listed(table.columns),
-        "new_columns": _listed(table.columns, "newest"),
-        "stored_columns": _listed(table.columns, "stored"),
-        "modified_at": sql.SQL("modified_at" if table.is_dated else "null::timestamptz"),
-        "stored_modified_at": sql.SQL("stored.modified_at" if table.is_dated else "null::timestamptz"),
-    }
-    cursor.execute(sql.SQL(_MERGE).format(**names))
-    cursor.execute(
-        sql.SQL(
-            "update {stored} as stored set superseded_by_load_id = %s from pg_temp.arriving "
-            "where ({stored_key}) = ({arriving_key}) and stored.superseded_by_load_id is null"
-        ).format(**names),
-        (load_id,),
-    )
-    cursor.execute(
-        sql.SQL("insert into {stored} (load_id, {columns}) select %s, {columns} from pg_temp.arriving").format(**names),
-        (load_id,),
-    )
-    return cursor.rowcount
-
-
-def _stored(table: ReferenceTable) -> sql.Identifier:
-    return sql.Identifier("raw", table.name)
-
-
-def _listed(columns: Iterable[str], *relation: str) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(*relation, column) for column in columns)

@@ -1,7 +1,7 @@
 """The rows of an export file in whatever format, typed or rejected with a reason (design §4.2)."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,27 +34,52 @@ class ExportRows:
     """Bytes of the unpacked text, where it is text."""
 
 
-def read_rows(file: SourceFile, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
+Named = Mapping[str, str | None]
+"""Our column → what a file calls it, or None where it has none; columns that are not there are called as ours."""
+
+
+def read_rows(file: SourceFile, table: ReferenceTable, named: Named, warnings: list[str]) -> Iterator[ExportRows]:
     """Yield the rows of a file; add to `warnings` what is odd about it and does no harm.
 
     Raises UnreadableFileError where the file is broken or a column is missing: nothing of it may count then.
     """
+    theirs = {column: name for column in table.columns if (name := named.get(column, column))}
+    columns = _Columns(table, theirs)
     if file.name.endswith(".parquet"):
-        return _parquet_rows(file, table, warnings)
-    return _csv_rows(file, table, warnings)
+        return _parquet_rows(file, columns, warnings)
+    return _csv_rows(file, columns, warnings)
 
 
-def _csv_rows(file: SourceFile, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of a table, and what a file calls those that it has."""
+
+    table: ReferenceTable
+    theirs: dict[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """What the file must have; two of ours may be one there."""
+        return list(dict.fromkeys(self.theirs.values()))
+
+    def typed(self, fields: pl.DataFrame) -> pl.DataFrame:
+        """Read the fields of a file; columns that it has not are empty."""
+        ours = [pl.col(theirs).alias(ours) for ours, theirs in self.theirs.items()]
+        absent = [pl.lit("").alias(column) for column in self.table.columns if column not in self.theirs]
+        return typed(self.table, fields.select(*ours, *absent))
+
+
+def _csv_rows(file: SourceFile, columns: _Columns, warnings: list[str]) -> Iterator[ExportRows]:
     header: list[str] = []
     for block in CsvFile(file).blocks():
         is_data = np.ones(block.starts.size, dtype=np.bool_)
         if not header and is_data.size:
             header = _header(file, block)
-            warnings += _check_names(file, table, header)
+            warnings += _check_names(file, columns, header)
             is_data[0] = False
-        yield _csv_block(table, block, is_data, header)
+        yield _csv_block(columns, block, is_data, header)
     if not header:
-        _check_names(file, table, [])
+        _check_names(file, columns, [])
 
 
 def _header(file: SourceFile, block: Block) -> list[str]:
@@ -67,9 +92,9 @@ def _header(file: SourceFile, block: Block) -> list[str]:
         ) from error
 
 
-def _csv_block(table: ReferenceTable, block: Block, is_data: Flags, header: list[str]) -> ExportRows:
+def _csv_block(columns: _Columns, block: Block, is_data: Flags, header: list[str]) -> ExportRows:
     has_fields = is_data & block.is_utf8 & (block.field_counts == len(header))
-    rows = typed(table, block.fields(header, list(table.columns), has_fields))
+    rows = columns.typed(block.fields(header, columns.names, has_fields))
     reasons = np.where(block.is_utf8, "field_count", "not_utf8").astype(object)
     reasons[has_fields] = rows["reject_reason"].to_list()
     is_rejected = is_data.copy()
@@ -81,17 +106,17 @@ def _csv_block(table: ReferenceTable, block: Block, is_data: Flags, header: list
     return ExportRows(int(is_data.sum()), _good(rows), rejected, len(block.text))
 
 
-def _parquet_rows(file: SourceFile, table: ReferenceTable, warnings: list[str]) -> Iterator[ExportRows]:
+def _parquet_rows(file: SourceFile, columns: _Columns, warnings: list[str]) -> Iterator[ExportRows]:
     parquet = ParquetFile(file)
-    warnings += _check_names(file, table, parquet.names())
+    warnings += _check_names(file, columns, parquet.names())
     row_count = 0
-    for batch in parquet.batches(list(table.columns)):
-        yield _parquet_batch(table, batch, row_count)
+    for batch in parquet.batches(columns.names):
+        yield _parquet_batch(columns, batch, row_count)
         row_count += batch.values.height
 
 
-def _parquet_batch(table: ReferenceTable, batch: Batch, rows_before: int) -> ExportRows:
-    rows = typed(table, batch.values).with_columns(
+def _parquet_batch(columns: _Columns, batch: Batch, rows_before: int) -> ExportRows:
+    rows = columns.typed(batch.values).with_columns(
         reject_reason=pl.when(pl.lit(pl.Series(batch.is_utf8))).then("reject_reason").otherwise(pl.lit("not_utf8"))
     )
     rejected = [
@@ -105,16 +130,16 @@ def _good(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_row_index("row_number").filter(pl.col("reject_reason").is_null())
 
 
-def _check_names(file: SourceFile, table: ReferenceTable, names: list[str]) -> list[str]:
+def _check_names(file: SourceFile, columns: _Columns, names: list[str]) -> list[str]:
     """Refuse a file that lacks a column or has it twice; return a warning about those that nobody knows."""
     found = f"found: {_listed(names)}" if names else "the file is empty"
-    hint = f"Export {table.name} with the columns {', '.join(table.columns)}."
-    for column in table.columns:
+    hint = f"Export {columns.table.name} with the columns {', '.join(columns.names)}."
+    for column in columns.names:
         if column not in names:
             raise UnreadableFileError(f"{file}: the column {column} is missing; {found}.", hint)
         if names.count(column) > 1:
             raise UnreadableFileError(f"{file}: the column {column} is there twice; {found}.", hint)
-    unknown = [name for name in names if name not in table.columns]
+    unknown = [name for name in names if name not in columns.names]
     return [f"{file.name}: unknown columns were ignored: {_listed(unknown)}"] if unknown else []
 
 

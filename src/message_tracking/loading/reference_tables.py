@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 TEXT, BIGINT, INTEGER, BOOLEAN, TIME = "text", "bigint", "integer", "boolean", "timestamptz"
+MODIFIED_AT = "modified_at"
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class ReferenceTable:
     @property
     def is_dated(self) -> bool:
         """Whether rows say when they were modified."""
-        return "modified_at" in self.columns
+        return MODIFIED_AT in self.columns
 
 
 def _table(name: str, key: str, **columns: str) -> ReferenceTable:
@@ -84,6 +85,17 @@ REFERENCE_TABLES = (
         timestamptz="effective_at",
     ),
 )
+
+
+def reference_table(name: str) -> ReferenceTable:
+    """Return the kind of that name. Raises ValueError where there is none."""
+    for table in REFERENCE_TABLES:
+        if table.name == name:
+            return table
+    raise ValueError(
+        f"there is no reference data {name!r}: it is {', '.join(table.name for table in REFERENCE_TABLES)}"
+    )
+
 
 _TIME = (
     r"^(?<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"

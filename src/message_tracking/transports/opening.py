@@ -1,10 +1,11 @@
 """The files of a source, by the kind that the sources file says it is."""
 
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from message_tracking.source_files import FileTree, SourceFiles
 from message_tracking.sources import Source
+from message_tracking.transports.campaign_database import CampaignDatabase, NoFiles
 from message_tracking.transports.connections import Connections, environment_connections
 from message_tracking.transports.local import LocalTree
 
@@ -18,7 +19,13 @@ def open_source(source: Source, connections: Connections | None = None) -> Sourc
     Its connection is looked up in the environment, unless `connections` knows better.
     Raises ConfigurationError where there is no such connection.
     """
-    return SourceFiles(source, _tree(source, connections or environment_connections(os.environ)))
+    connections = connections or environment_connections(os.environ)
+    if source.kind == "postgres":
+        database = CampaignDatabase(
+            connections(source.connection or ""), str(source.path), source.most_seconds_per_statement
+        )
+        return SourceFiles(source, NoFiles(database), database)
+    return SourceFiles(source, _tree(source, connections))
 
 
 def _tree(source: Source, connections: Connections) -> FileTree:
@@ -31,7 +38,7 @@ def _tree(source: Source, connections: Connections) -> FileTree:
     return RemoteTree(Link(transport, source.most_bytes_per_second))
 
 
-def _transport(kind: Literal["sftp", "s3", "http"]) -> "type[Transport]":
+def _transport(kind: str) -> "type[Transport]":
     match kind:
         case "sftp":
             from message_tracking.transports.sftp import Sftp  # noqa: PLC0415
@@ -41,7 +48,7 @@ def _transport(kind: Literal["sftp", "s3", "http"]) -> "type[Transport]":
             from message_tracking.transports.s3 import S3  # noqa: PLC0415
 
             return S3
-        case "http":
+        case _:
             from message_tracking.transports.http import Http  # noqa: PLC0415
 
             return Http

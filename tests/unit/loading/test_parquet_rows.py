@@ -32,7 +32,7 @@ def read(tmp_path: Path) -> Read:
         columns = {name: pa.nulls(len(values)) for name in TABLE.columns}
         columns |= {"thing_id": pa.array(range(1, len(values) + 1))} | {column: values}
         pq.write_table(pa.table(columns), tmp_path / "things.parquet")
-        (rows,) = read_rows(LocalFile(tmp_path / "things.parquet"), TABLE, [])
+        (rows,) = read_rows(LocalFile(tmp_path / "things.parquet"), TABLE, {}, [])
         return rows
 
     return write_and_read

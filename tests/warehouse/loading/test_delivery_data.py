@@ -93,6 +93,18 @@ def test_gzip_and_a_last_row_without_line_feed(warehouse: Warehouse, folder: Pat
     assert query("select file_name, line_count from ops.file_ledger") == [("recipients.csv.gz", 1)]
 
 
+def test_columns_by_the_names_that_the_sources_file_gives_them(load: Load, query: Query) -> None:
+    named = {"recipients": {"recipient_id": "Id", "email": "Address", "last_name": "Address", "email_format": None}}
+    header = "Id,email,Address,first_name,modified_at"
+    summary = load("5,old@b.example,a@b.example,A,", header=header, columns=named)
+    assert summary.warnings == ["recipients.csv: unknown columns were ignored: email"]
+    assert query("select recipient_id, last_name, email, email_format from raw.recipients") == [
+        (5, "a@b.example", "a@b.example", None)
+    ]
+    (failed,) = load("1", header=HEADER, columns=named).failed_files
+    assert "the column Id is missing; found: recipient_id, first_name" in failed.reason
+
+
 def test_columns_in_any_order_and_unknown_ones_ignored_with_a_warning(load: Load, query: Query) -> None:
     summary = load(
         "a@b.example,x,2026-01-01T00:00:00Z,A,1,y,B,5",

@@ -55,6 +55,19 @@ def load(warehouse: Warehouse, source: Source) -> Load:
     return write_and_load
 
 
+def test_columns_by_the_names_that_the_sources_file_gives_them(
+    load: Load, warehouse: Warehouse, source: Source, connection: Connection
+) -> None:
+    renamed = {"Id" if name == "recipient_id" else name: values for name, values in RECIPIENTS.items()}
+    load(pa.table({name: values for name, values in renamed.items() if name != "email_format"}))
+    named = source.model_copy(update={"columns": {"recipients": {"recipient_id": "Id", "email_format": None}}})
+    assert load_delivery_data(warehouse, open_source(named)).accepted == 2
+    assert fetch_all(connection, "select recipient_id, email_format from raw.recipients order by 1") == [
+        (1, None),
+        (2, None),
+    ]
+
+
 def refusal(summary: LoadSummary) -> str:
     (failed,) = summary.failed_files
     assert failed.file_name.endswith("/exports/recipients.parquet")
