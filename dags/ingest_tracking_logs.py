@@ -14,6 +14,10 @@ read, `marts.source_freshness` tells the readers.
 - `report_refused_files` red: the pipeline works, but the files it names hold more rejected lines than the source's
   `reject_limit` allows, or cannot be read. Nothing of them counts yet. `ops.file_ledger.sample_rejects` shows rejected
   lines with their reasons. Repaired files are read by the next run.
+- `report_refused_files` red with *were unread when the load began*: all was loaded this time, but the server deletes
+  logs before they are read unless loads come more often.
+- `check_health` red: a tracking server's redirection does not answer, so links fail and nothing is tracked. Loads go
+  on.
 - `load_tracking_logs` skipped: nothing new on that server.
 
 **By hand:** `message-tracking load` does the same in a shell.
@@ -23,7 +27,7 @@ from airflow.sdk import chain, dag
 
 from message_tracking_airflow.assets import RAW_EVENTS
 from message_tracking_airflow.defaults import DEFAULT_ARGS, TAGS
-from message_tracking_airflow.tasks import list_servers, load_tracking_logs, report_refused_files
+from message_tracking_airflow.tasks import check_health, list_servers, load_tracking_logs, report_refused_files
 
 
 @dag(
@@ -38,6 +42,7 @@ def ingest_tracking_logs() -> None:
     """Declare the tasks."""
     load = load_tracking_logs.override(outlets=[RAW_EVENTS]).expand_kwargs(list_servers())
     chain(load, report_refused_files("load_tracking_logs"))
+    check_health()
 
 
 ingest_tracking_logs()

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 LOAD_PATIENCE = timedelta(minutes=5)
 """How long a publication waits for loads that are going on when it begins."""
-REFUSED_FILES = "refused_files"
-"""XCom key under which a load leaves what `report_refused_files` reports."""
+REFUSED_FILES, ALARMS = "refused_files", "alarms"
+"""XCom keys under which a load leaves what `report_refused_files` reports."""
 
 REFUSED_HINT = (
     "Repair or replace them, or raise the source's reject_limit if their lines are as they should be: "
@@ -55,11 +55,13 @@ def list_sources() -> list[dict[str, str]]:
 @task(map_index_template="{{ task.op_kwargs['source_name'] }} {{ task.op_kwargs['server'] }}")
 def load_tracking_logs(source_name: str, server: str) -> dict[str, int]:
     """Load what is new in the tracking logs of one server, or of all where they could not be listed before."""
+    from message_tracking.loading.purging import forecasting  # noqa: PLC0415
     from message_tracking.loading.summary import total  # noqa: PLC0415
     from message_tracking.loading.tracking_logs import load_tracking_logs  # noqa: PLC0415
 
     warehouse, files = WarehouseHook().get_warehouse(), _open(source_name)
-    servers = [server] if server else files.servers()
+    with forecasting(warehouse, files.source):
+        servers = [server] if server else files.servers()
     return _announce(
         warehouse, total(source_name, server, [load_tracking_logs(warehouse, files, name) for name in servers])
     )
@@ -75,16 +77,34 @@ def load_delivery_data(source_name: str) -> dict[str, int]:
     return _announce(warehouse, summary)
 
 
+@task
+def check_health() -> None:
+    """Ask all tracking servers that the sources name probes of whether they are well; skip where there are none."""
+    from message_tracking.transports.health import check_health  # noqa: PLC0415
+
+    probes = [address for source in _read_sources().sources for address in source.health]
+    if not probes:
+        raise AirflowSkipException("No source names a `health` probe.")
+    for answer in check_health(probes):
+        log.info("%s", answer)
+
+
 @task(trigger_rule="none_failed")
 def report_refused_files(load_task_id: str) -> None:
-    """Turn the run red if a load refused a file; what the other files held is announced all the same."""
+    """Turn the run red if a load refused a file or raised an alarm; what it has loaded is announced all the same."""
+    refused, alarms = (_left_by(load_task_id, key) for key in (REFUSED_FILES, ALARMS))
+    lines = (
+        [f"{len(refused)} file(s) were refused and nothing of them counts:", *refused, REFUSED_HINT] if refused else []
+    )
+    if lines or alarms:
+        raise AirflowFailException("\n".join([*lines, *alarms]))
+
+
+def _left_by(load_task_id: str, key: str) -> list[str]:
+    """Lines that all instances of a load have left under a key."""
     # A list of task ids gives the values of all mapped instances; a single one only that of an unmapped task.
-    refused = get_current_context()["ti"].xcom_pull(task_ids=[load_task_id], key=REFUSED_FILES)
-    lines = [line for of_one_load in refused for line in of_one_load or []]
-    if lines:
-        raise AirflowFailException(
-            "\n".join((f"{len(lines)} file(s) were refused and nothing of them counts:", *lines, REFUSED_HINT))
-        )
+    left = get_current_context()["ti"].xcom_pull(task_ids=[load_task_id], key=key)
+    return [line for of_one_load in left for line in of_one_load or []]
 
 
 # Somebody else's build may be going on: wait for it, or until the lease of one that died has ended.
@@ -196,6 +216,8 @@ def _announce(warehouse: Warehouse, summary: "LoadSummary") -> dict[str, Any]:
     ti = get_current_context()["ti"]
     for warning in summary.warnings:
         log.warning("%s", warning)
+    if summary.alarms:
+        ti.xcom_push(ALARMS, summary.alarms)
     if summary.failed_files:
         ti.xcom_push(REFUSED_FILES, [f"  {file.file_name}: {file.reason}" for file in summary.failed_files])
     counts = {

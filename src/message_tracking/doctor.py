@@ -26,6 +26,7 @@ from message_tracking.migrating import GROUPS, pending_migrations, read_migratio
 from message_tracking.publication import left_behind
 from message_tracking.settings import Settings
 from message_tracking.sources import configured_sources
+from message_tracking.transports.health import check_health
 from message_tracking.transports.opening import open_source
 from message_tracking.warehouse import PIPELINE_ROLE, Connection, Warehouse, fetch_all
 
@@ -170,6 +171,7 @@ def _sources(settings: Settings) -> Iterator[Complaint]:
     for source in sources.sources:
         try:
             open_source(source).require_folder()
+            check_health(source.health)
         except (ConfigurationError, UnreadableFileError) as error:
             yield Complaint(error.what, error.hint)
 

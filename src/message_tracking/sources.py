@@ -86,6 +86,10 @@ class Source(BaseModel):
     """Share of rejected lines above which a file's pull fails, from 1 000 lines on."""
     most_bytes_per_second: Annotated[int, Field(gt=0)] | None = None
     """The pace at which another machine is read, all files of a task together."""
+    health: tuple[Annotated[str, StringConstraints(pattern=r"^https?://[^/]+/.*$")], ...] = ()
+    """Addresses of the tracking servers' health probes, `https://<server>/r/test`."""
+    most_log_megabytes: Annotated[int, Field(gt=0)] = 500
+    """What a tracking server keeps of its logs; then it deletes the oldest (`maxLogsSizeOnDiskMb`, spec §2.6)."""
     tables: Annotated[dict[str, str], AfterValidator(_reference_tables)] = {}
     """Kind of reference data → its table in the database of a source of kind `postgres`."""
     columns: Annotated[dict[str, dict[str, str | None]], AfterValidator(_reference_columns)] = {}

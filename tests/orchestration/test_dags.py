@@ -61,17 +61,19 @@ def test_assets_link_the_ingests_to_the_publication(parsed: dict[str, Any]) -> N
 
 
 def test_an_ingest_loads_each_source_in_a_task_of_its_own(dags: Dags) -> None:
-    for dag_id, listing, load in (
-        ("ingest_tracking_logs", "list_servers", "load_tracking_logs"),
-        ("ingest_delivery_data", "list_sources", "load_delivery_data"),
+    for dag_id, listing, load, others in (
+        ("ingest_tracking_logs", "list_servers", "load_tracking_logs", {"check_health"}),
+        ("ingest_delivery_data", "list_sources", "load_delivery_data", set()),
     ):
         tasks = dags[dag_id]["tasks"]
-        assert set(tasks) == {listing, load, "report_refused_files"}
+        assert set(tasks) == {listing, load, "report_refused_files"} | others
         assert tasks[load]["is_mapped"]
         assert tasks[load]["upstream"] == [listing]
         assert tasks["report_refused_files"]["upstream"] == [load]
         # A load that found nothing new is skipped; one that failed must keep the run red.
         assert tasks["report_refused_files"]["trigger_rule"] == "none_failed"
+        # A tracking server that is not well keeps no load from running.
+        assert not any(tasks[other]["upstream"] for other in others)
 
 
 def test_the_marts_are_built_then_audited_then_published(dags: Dags, models: list[str]) -> None:

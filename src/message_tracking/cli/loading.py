@@ -122,12 +122,14 @@ def _steps(
     """Load one thing after the other; what somebody else is loading gives its HeldError."""
     # Polars takes its time to import: only who loads pays.
     from message_tracking.loading.delivery_data import load_delivery_data  # noqa: PLC0415
+    from message_tracking.loading.purging import forecasting  # noqa: PLC0415
     from message_tracking.loading.tracking_logs import load_tracking_logs  # noqa: PLC0415
 
     for source in sources:
         try:
             files = open_source(source)
-            sizes = {name: _size(files.log_files(name)) for name in files.servers() if server in {None, name}}
+            with forecasting(warehouse, source, server or ""):
+                sizes = {name: _size(files.log_files(name)) for name in files.servers() if server in {None, name}}
         except (ConfigurationError, UnreadableFileError) as error:
             yield LoadSummary(source.name, failed_files=[FailedFile(source.name, str(error))])
             continue
@@ -185,6 +187,8 @@ def _show(summaries: list[LoadSummary]) -> None:
             click.echo(f"{where}: {summary.ignored} file(s) are not named like what is read there and were left alone")
         for warning in summary.warnings:
             click.echo(f"Warning: {warning}", err=True)
+        for alarm in summary.alarms:
+            click.echo(f"Alarm: {alarm}", err=True)
         for failed in summary.failed_files:
             click.echo(f"Refused: {_refusal(failed.file_name, failed.reason)}", err=True)
 

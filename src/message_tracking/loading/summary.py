@@ -38,6 +38,8 @@ class LoadSummary:
     """Reason code → rejected lines."""
     failed_files: list[FailedFile] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    """What will be lost unless somebody does something."""
 
     @property
     def is_new(self) -> bool:
@@ -63,4 +65,5 @@ def total(source: str, server: str, summaries: Iterable[LoadSummary]) -> LoadSum
         result.reject_reasons.update(summary.reject_reasons)
         result.failed_files.extend(summary.failed_files)
         result.warnings.extend(summary.warnings)
+        result.alarms.extend(summary.alarms)
     return result

@@ -34,10 +34,11 @@ from message_tracking.loading.log_files import (
     read_blocks,
     unreadable,
 )
+from message_tracking.loading.purging import alarm, forecasting
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.parsing.reading import ReadBlock, read_block
 from message_tracking.source_files import SourceFile, SourceFiles
-from message_tracking.warehouse import Warehouse
+from message_tracking.warehouse import Warehouse, fetch_all
 
 SIDE_BY_SIDE_BYTES = 32 << 20
 """From so many bytes of logs on, several files are loaded at once."""
@@ -102,6 +103,7 @@ def load_tracking_logs(  # noqa: PLR0913  (what may be left out goes by name)
     with (
         closing(warehouse.connect(f"message-tracking {name}")) as connection,
         ledger.held_lock(connection, name, wait=wait),
+        forecasting(warehouse, files.source, server),
     ):
         return _ServerLoad(warehouse, connection, files, server, progress, block_size).run()
 
@@ -124,10 +126,13 @@ class _ServerLoad:
         self.last_pulls = last_pulls(self.connection, self.source_id, ledger.TRACKING_LOG, self.server)
         self.summary = LoadSummary(self.source.name, self.server)
         self.counting = Lock()
+        self.unread_bytes = 0
+        """Of all files, when the load began."""
 
     def run(self) -> LoadSummary:
         """Load every file, by name."""
         files = self.files.log_files(self.server)
+        read_until = self._read_until()
         with ExitStack() as stack:
             lanes = [_Lane(self, self.connection, self._connect(stack, "catalog"))]
             for number in range(2, _lane_count(files) + 1):
@@ -136,12 +141,30 @@ class _ServerLoad:
             _load_side_by_side(lanes, files)
         self.summary.failed_files.sort(key=lambda failed: failed.file_name)
         self.summary.warnings.sort()
+        self._raise_alarm(read_until)
         self.summary.ignored += ledger.list_ignored(
             self.connection,
             [self.key(file) for file in self.files.other_files(self.server)],
             "The name is not 0x<16 hex digits>.log or .log.gz, or not what `logs` asks for.",
         )
         return self.summary
+
+    def _read_until(self) -> datetime | None:
+        """When the newest event that was read happened; None before the first load, when all is unread."""
+        query = "select max(newest_event_at) from ops.file_ledger where (source_id, kind, server) = (%s, %s, %s)"
+        newest: datetime | None = fetch_all(self.connection, query, (self.source_id, ledger.TRACKING_LOG, self.server))[
+            0
+        ][0]
+        self.connection.rollback()
+        return newest
+
+    def _raise_alarm(self, read_until: datetime | None) -> None:
+        """Say so where the server may soon delete what nobody has read."""
+        now = self._read_until()
+        if read_until and now:
+            hours = (now - read_until).total_seconds() / 3600
+            told = alarm(self.source, self.server, self.unread_bytes, hours)
+            self.summary.alarms += [told] if told else []
 
     def _connect(self, stack: ExitStack, what: str) -> Connection:
         """Open another connection, which the stack closes."""
@@ -204,6 +227,8 @@ class _Lane:
             if pull.is_unchanged:
                 load.progress(pull.size)
                 return
+            with load.counting:
+                load.unread_bytes += pull.size - pull.from_offset
             load.progress(pull.from_offset)
             record = PullRecord(pull.from_offset, pull.from_offset, file_size=pull.size, modified_ns=pull.modified_ns)
             with self.connection:
