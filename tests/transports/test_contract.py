@@ -16,7 +16,7 @@ from message_tracking.loading.delivery_data import load_delivery_data
 from message_tracking.loading.summary import LoadSummary
 from message_tracking.loading.tracking_logs import load_tracking_logs
 from message_tracking.source_files import SourceFiles
-from message_tracking.transports import remote
+from message_tracking.transports import http, remote, s3, sftp
 from message_tracking.transports.opening import open_source
 from message_tracking.warehouse import Warehouse, fetch_all
 
@@ -103,6 +103,18 @@ def test_a_file_that_is_unchanged_is_not_opened(counterpart: Counterpart, load: 
     counterpart.line.brought = 0
     assert load().files == 0
     assert counterpart.line.brought < 20_000  # of a million bytes
+
+
+def test_a_transfer_that_hangs_is_asked_for_again(
+    counterpart: Counterpart, load: Any, counters: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for transport in (http, s3, sftp):
+        monkeypatch.setattr(transport, "SILENT_SECONDS", 1)
+    counterpart.put(LOG, lines(0, 40_000))
+    counterpart.line.hang_after = 1_000_000
+    assert load().accepted == 40_000
+    assert counterpart.line.hang_after is None
+    assert counters() == list(range(40_000))
 
 
 @pytest.mark.parametrize("cut_after", [3_000, 1_000_000])

@@ -5,6 +5,7 @@ from typing import cast
 
 from aiohttp import ClientError
 from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError as BotoClientError
 from fsspec import AbstractFileSystem
 from s3fs import S3FileSystem
 
@@ -54,6 +55,7 @@ class S3(Transport):
         try:
             return cast("bytes", files.cat_file(path, start=start, end=end))
         except OSError as error:
-            if getattr(error.__cause__, "response", {}).get("Error", {}).get("Code") == "InvalidRange":
+            told = error.__cause__
+            if isinstance(told, BotoClientError) and told.response["Error"]["Code"] == "InvalidRange":
                 return b""
             raise
