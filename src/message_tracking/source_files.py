@@ -90,7 +90,9 @@ class SourceFiles:
         self.tree.require(self.source.name)
 
     def servers(self) -> list[str]:
-        """Names of the tracking servers: the folders that the logs glob looks into. Empty where there are none yet."""
+        """Names of the tracking servers: those that the source names, else the folders that the logs glob finds."""
+        if self.source.servers:
+            return list(self.source.servers)
         return sorted({PurePosixPath(folder).name for folder in self._log_folders()})
 
     def log_files(self, server: str) -> list[SourceFile]:

@@ -65,6 +65,17 @@ def _reference_columns(columns: dict[str, dict[str, str | None]]) -> dict[str, d
     return columns
 
 
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Accept names that are each there once."""
+    if len(set(names)) < len(names):
+        raise ValueError("each server may be named once")
+    return names
+
+
+ServerName = Annotated[str, StringConstraints(pattern=r"^[^/]+$")]
+ProbeAddress = Annotated[str, StringConstraints(pattern=r"^https?://[^/]+/.*$")]
+
+
 class Source(BaseModel):
     """One place that one sender's data comes from. Its name is part of every event's identity."""
 
@@ -78,6 +89,8 @@ class Source(BaseModel):
     connection: str | None = None
     """Name of the Airflow connection that leads to the other machine."""
     logs: Annotated[str, AfterValidator(_log_glob)] = "logs/*/0x*.log*"
+    servers: Annotated[tuple[ServerName, ...], Field(strict=False), AfterValidator(_distinct)] = ()
+    """The tracking servers to read, whether or not they can be listed; without, all that `logs` finds."""
     exports: Annotated[str, AfterValidator(_inside)] = "exports"
     contents: Annotated[str, AfterValidator(_inside)] = "contents"
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
@@ -86,7 +99,7 @@ class Source(BaseModel):
     """Share of rejected lines above which a file's pull fails, from 1 000 lines on."""
     most_bytes_per_second: Annotated[int, Field(gt=0)] | None = None
     """The pace at which another machine is read, all files of a task together."""
-    health: tuple[Annotated[str, StringConstraints(pattern=r"^https?://[^/]+/.*$")], ...] = ()
+    health: Annotated[tuple[ProbeAddress, ...], Field(strict=False)] = ()
     """Addresses of the tracking servers' health probes, `https://<server>/r/test`."""
     most_log_megabytes: Annotated[int, Field(gt=0)] = 500
     """What a tracking server keeps of its logs; then it deletes the oldest (`maxLogsSizeOnDiskMb`, spec §2.6)."""

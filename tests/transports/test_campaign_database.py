@@ -263,20 +263,6 @@ def test_a_value_that_does_not_fit_stops_its_table(campaign, load, query):
     assert query("select count(*) from raw.messages") == [(0,)]
 
 
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        ({"columns": {"messages": {"shoe_size": "iShoe"}}}, "messages has no column 'shoe_size'"),
-        ({"columns": {"messages": {"message_id": None}}}, "message_id is of the key of messages"),
-        ({"tables": {"shoes": "Shoes"}}, "there is no reference data 'shoes'"),
-        ({"most_bytes_per_second": 7}, "most_seconds_per_statement"),
-    ],
-)
-def test_what_the_sources_file_may_not_say(load, options, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        load(**options)
-
-
 def test_a_connection_that_says_too_little_is_named(warehouse):
     source = Source(name="campaign", kind="postgres", connection="campaign_database", path=Path("neolane"))
     with pytest.raises(MessageTrackingError, match="campaign_database has no login and no schema"):

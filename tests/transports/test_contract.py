@@ -105,6 +105,16 @@ def test_a_file_that_is_unchanged_is_not_opened(counterpart: Counterpart, load: 
     assert counterpart.line.brought < 20_000  # of a million bytes
 
 
+def test_servers_that_are_named_need_no_listing(counterpart: Counterpart, open_it: Open, load: Any) -> None:
+    counterpart.put(LOG, lines(0, 10))
+    counterpart.line.is_down = True
+    files = open_it(servers=("edge-a", "edge-b"))
+    assert files.servers() == ["edge-a", "edge-b"]
+    counterpart.line.is_down = False
+    assert load(files=files).accepted == 10
+    assert load("edge-b", files).warnings == ["campaign/edge-b has no logs, although `servers` names it."]
+
+
 def test_a_transfer_that_hangs_is_asked_for_again(
     counterpart: Counterpart, load: Any, counters: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

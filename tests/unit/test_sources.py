@@ -138,3 +138,30 @@ def test_contents(tmp_path):
 def test_the_path_on_another_machine_is_as_it_stands_there(read):
     remote = MINIMAL.replace("folder", "sftp").replace("landing", "srv/${WHERE}") + "    connection: elsewhere\n"
     assert read(remote, WHERE="logs").sources[0].path == Path("srv/logs")
+
+
+def test_servers_and_probes_are_lists(read):
+    text = MINIMAL + "    servers: [edge-b, edge-a]\n    health: ['https://t.example/r/test']\n"
+    source = read(text).sources[0]
+    assert (source.servers, source.health) == (("edge-b", "edge-a"), ("https://t.example/r/test",))
+    assert open_source(source).servers() == ["edge-b", "edge-a"]
+    for wrong in ("servers: [a, a]", "servers: [a/b]", "servers: a", "health: ['t.example']"):
+        with pytest.raises(ConfigurationError, match=rf"line 5, sources\.0\.{wrong.partition(':')[0]}"):
+            read(f"{MINIMAL}    {wrong}\n")
+
+
+def test_names_of_reference_data_and_columns_are_known_ones(read):
+    there = MINIMAL.replace("folder", "postgres") + "    connection: campaign_database\n"
+    assert read(there + "    columns: {messages: {failure_reason: null}}\n").sources[0].columns == {
+        "messages": {"failure_reason": None}
+    }
+    for wrong, complaint in {
+        "columns: {messages: {shoe_size: a}}": "messages has no column 'shoe_size'",
+        "columns: {messages: {message_id: null}}": "message_id is of the key of messages",
+        "tables: {shoes: a}": "there is no reference data 'shoes'",
+        "most_bytes_per_second: 7": "most_seconds_per_statement",
+    }.items():
+        with pytest.raises(ConfigurationError, match=complaint):
+            read(f"{there}    {wrong}\n")
+    with pytest.raises(ConfigurationError, match="`tables` is for sources of kind postgres"):
+        read(MINIMAL + "    tables: {messages: a}\n")

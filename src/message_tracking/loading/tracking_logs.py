@@ -132,6 +132,8 @@ class _ServerLoad:
     def run(self) -> LoadSummary:
         """Load every file, by name."""
         files = self.files.log_files(self.server)
+        if self.source.servers and not files:
+            self.summary.warnings.append(f"{self.source.name}/{self.server} has no logs, although `servers` names it.")
         read_until = self._read_until()
         with ExitStack() as stack:
             lanes = [_Lane(self, self.connection, self._connect(stack, "catalog"))]
