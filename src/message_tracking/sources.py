@@ -11,8 +11,19 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from message_tracking.dialects import CAMPAIGN, Dialect, find_dialect, make_dialect
 from message_tracking.errors import ConfigurationError
 from message_tracking.settings import Settings
 from message_tracking.strict_yaml import load_yaml
@@ -38,11 +49,11 @@ def _inside(pattern: str) -> str:
     return pattern
 
 
-def _log_glob(pattern: str) -> str:
-    """Accept a glob with a folder per server."""
-    if len(Path(_inside(pattern)).parts) < 2 or "**" in pattern:
-        raise ValueError("must name a folder per server, like logs/*/0x*.log*")
-    return pattern
+def _dialect_name(name: str) -> str:
+    """Accept the name of a dialect that is there."""
+    if name != CAMPAIGN:
+        find_dialect(name)
+    return name
 
 
 class Source(BaseModel):
@@ -56,7 +67,11 @@ class Source(BaseModel):
     """With its variables expanded. Of a folder absolute; else on the other machine, or the bucket and its prefix."""
     connection: str | None = None
     """Name of the Airflow connection that leads to the other machine."""
-    logs: Annotated[str, AfterValidator(_log_glob)] = "logs/*/0x*.log*"
+    dialect: Annotated[str, AfterValidator(_dialect_name)] = CAMPAIGN
+    """In whose form the logs are: a name, or `module:Class`."""
+    dialect_options: dict[str, Any] = Field(default={}, validate_default=True)
+    logs: Annotated[str, AfterValidator(_inside)] = Field(default="", validate_default=True)
+    """A glob; by default `logs/*/0x*.log*`, of a dialect `logs/*`."""
     exports: Annotated[str, AfterValidator(_inside)] = "exports"
     contents: Annotated[str, AfterValidator(_inside)] = "contents"
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
@@ -65,6 +80,35 @@ class Source(BaseModel):
     """Share of rejected lines above which a file's pull fails, from 1 000 lines on."""
     most_bytes_per_second: Annotated[int, Field(gt=0)] | None = None
     """The pace at which another machine is read, all files of a task together."""
+
+    @property
+    def has_dialect(self) -> bool:
+        """Whether the logs are another sender's than Campaign."""
+        return self.dialect != CAMPAIGN
+
+    def make_dialect(self) -> Dialect | None:
+        """Make what reads the logs; None for Campaign's own."""
+        return make_dialect(self.dialect, self.dialect_options)
+
+    @field_validator("dialect_options")
+    @classmethod
+    def _fit_the_dialect(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """The dialect says which options it takes."""
+        if "dialect" in info.data:
+            make_dialect(info.data["dialect"], options)
+        return options
+
+    @field_validator("logs")
+    @classmethod
+    def _fit_the_logs(cls, pattern: str, info: ValidationInfo) -> str:
+        """Campaign's logs lie in a folder per server, objects of others anywhere."""
+        is_campaign = info.data.get("dialect") == CAMPAIGN
+        pattern = pattern or ("logs/*/0x*.log*" if is_campaign else "logs/*")
+        if is_campaign and (len(Path(pattern).parts) < 2 or "**" in pattern):
+            raise ValueError("must name a folder per server, like logs/*/0x*.log*")
+        if "**" in pattern:
+            raise ValueError("must name each folder, like logs/*/*/*, and not `**`")
+        return pattern
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:

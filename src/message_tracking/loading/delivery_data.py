@@ -1,14 +1,12 @@
 """Reference data into `raw` (design §4.2): the rows of a source's exports here, message bodies in `contents`."""
 
-import io
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from psycopg2.extras import execute_values
@@ -18,6 +16,7 @@ from message_tracking.loading import ledger
 from message_tracking.loading.contents import load_contents
 from message_tracking.loading.export_rows import SUFFIXES, ExportRows, RejectedRow, read_rows
 from message_tracking.loading.ledger import FileKey, PullRecord
+from message_tracking.loading.merging import Stage
 from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.source_files import SourceFile, SourceFiles
@@ -127,13 +126,13 @@ class _Pull:
         return newest == [(self.record.file_size, self.record.modified_ns)]
 
     def _load(self, cursor: Cursor) -> None:
-        _make_stage(cursor, self.table)
+        stage = Stage(cursor, self.table)
         load_id = ledger.open_pull(cursor, self.key)
         for rows in read_rows(self.file, self.table, self.record.warnings):
-            self._take(cursor, load_id, rows)
+            self._take(stage, load_id, rows)
             self._tell(rows.byte_count)
         self._check_rejects()
-        self.record.accepted_count = _merge(cursor, self.table, load_id)
+        self.record.accepted_count = stage.merge(load_id)
         self.record.already_loaded_count = (
             self.record.line_count - self.record.rejected_count - self.record.accepted_count
         )
@@ -146,12 +145,12 @@ class _Pull:
             self.told += byte_count
             self.progress(byte_count)
 
-    def _take(self, cursor: Cursor, load_id: int, rows: ExportRows) -> None:
+    def _take(self, stage: Stage, load_id: int, rows: ExportRows) -> None:
         """Copy the rows that can be read into the stage, and write down those that cannot."""
-        _copy(cursor, self.table, rows.good.with_columns(pl.col("row_number").cast(pl.Int64) + self.record.line_count))
+        stage.add(rows.good.with_columns(pl.col("row_number").cast(pl.Int64) + self.record.line_count))
         self.rejects.add(rows.rejected)
         execute_values(
-            cursor,
+            stage.cursor,
             "insert into raw.rejected_lines (load_id, line_number, byte_offset, reason, raw_line) values %s",
             [(load_id, *row) for row in rows.rejected],
         )
@@ -189,89 +188,3 @@ class _Pull:
         self.summary.already_loaded += self.record.already_loaded_count
         self.summary.reject_reasons.update(self.rejects.reasons)
         self.summary.warnings.extend(self.record.warnings)
-
-
-def _make_stage(cursor: Cursor, table: ReferenceTable) -> None:
-    """Make the empty temporary table `stage`, with the table's columns and `row_number`, the place in the file."""
-    cursor.execute(
-        sql.SQL(
-            "create temporary table stage on commit drop as select 0::bigint as row_number, {} from {} limit 0"
-        ).format(_listed(table.columns), _stored(table))
-    )
-
-
-def _copy(cursor: Cursor, table: ReferenceTable, rows: pl.DataFrame) -> None:
-    """Append rows to the stage."""
-    names = ["row_number", *table.columns]
-    # All text stands in quotes, so that an empty one is not taken for null.
-    content = rows.select(names).write_csv(
-        include_header=False, quote_style="non_numeric", datetime_format="%Y-%m-%d %H:%M:%S%.6f"
-    )
-    command = sql.SQL("copy pg_temp.stage ({}) from stdin (format csv)").format(
-        sql.SQL(", ").join(map(sql.Identifier, names))
-    )
-    cursor.copy_expert(command.as_string(cursor), io.BytesIO(content.encode()))
-
-
-# The outcome is that of taking the rows one by one in the file's order: without a date on either side the later row
-# wins, else the newer one, of equals the later. So what stands before a key's last undated row plays no part, and
-# where there is an undated row the stored one plays none either.
-_MERGE = """
-create temporary table arriving on commit drop as
-with dated as (
-    select
-        *,
-        {modified_at} as dated_at,
-        max(row_number) filter (where {modified_at} is null) over (partition by {key}) as last_undated
-    from pg_temp.stage
-), newest as (
-    select distinct on ({key}) * from dated
-    where last_undated is null or row_number >= last_undated
-    order by {key}, dated_at desc nulls last, row_number desc
-)
-select newest.* from newest
-left join {stored} as stored on ({stored_key}) = ({newest_key}) and stored.superseded_by_load_id is null
-where stored.load_id is null or (
-    (newest.last_undated is not null or {stored_modified_at} is null or newest.dated_at >= {stored_modified_at})
-    and ({new_columns}) is distinct from ({stored_columns})
-)
-"""
-
-
-def _merge(cursor: Cursor, table: ReferenceTable, load_id: int) -> int:
-    """Make the staged rows that win the current ones of their keys; return how many these are."""
-    ledger.lock_versions(cursor, table.name)
-    cursor.execute("analyze pg_temp.stage")
-    names = {
-        "stored": _stored(table),
-        "key": _listed(table.key),
-        "newest_key": _listed(table.key, "newest"),
-        "arriving_key": _listed(table.key, "arriving"),
-        "stored_key": _listed(table.key, "stored"),
-        "columns": _listed(table.columns),
-        "new_columns": _listed(table.columns, "newest"),
-        "stored_columns": _listed(table.columns, "stored"),
-        "modified_at": sql.SQL("modified_at" if table.is_dated else "null::timestamptz"),
-        "stored_modified_at": sql.SQL("stored.modified_at" if table.is_dated else "null::timestamptz"),
-    }
-    cursor.execute(sql.SQL(_MERGE).format(**names))
-    cursor.execute(
-        sql.SQL(
-            "update {stored} as stored set superseded_by_load_id = %s from pg_temp.arriving "
-            "where ({stored_key}) = ({arriving_key}) and stored.superseded_by_load_id is null"
-        ).format(**names),
-        (load_id,),
-    )
-    cursor.execute(
-        sql.SQL("insert into {stored} (load_id, {columns}) select %s, {columns} from pg_temp.arriving").format(**names),
-        (load_id,),
-    )
-    return cursor.rowcount
-
-
-def _stored(table: ReferenceTable) -> sql.Identifier:
-    return sql.Identifier("raw", table.name)
-
-
-def _listed(columns: Iterable[str], *relation: str) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(*relation, column) for column in columns)

@@ -21,8 +21,9 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import ledger
 from message_tracking.loading.binary_copy import FixedColumn, copy_rows
-from message_tracking.loading.events import Catalog, EventWriter
+from message_tracking.loading.events import Catalog
 from message_tracking.loading.ledger import FileKey, PullRecord
+from message_tracking.loading.line_formats import line_format
 from message_tracking.loading.log_files import (
     BLOCK_SIZE,
     Block,
@@ -35,7 +36,7 @@ from message_tracking.loading.log_files import (
     unreadable,
 )
 from message_tracking.loading.summary import FailedFile, LoadSummary
-from message_tracking.parsing.reading import ReadBlock, read_block
+from message_tracking.parsing.reading import ReadBlock
 from message_tracking.source_files import SourceFile, SourceFiles
 from message_tracking.warehouse import Warehouse
 
@@ -122,6 +123,7 @@ class _ServerLoad:
         self.source = self.files.source
         self.source_id = ledger.register_source(self.connection, self.source.name)
         self.last_pulls = last_pulls(self.connection, self.source_id, ledger.TRACKING_LOG, self.server)
+        self.lines = line_format(self.source, self.connection)
         self.summary = LoadSummary(self.source.name, self.server)
         self.counting = Lock()
 
@@ -130,7 +132,7 @@ class _ServerLoad:
         files = self.files.log_files(self.server)
         with ExitStack() as stack:
             lanes = [_Lane(self, self.connection, self._connect(stack, "catalog"))]
-            for number in range(2, _lane_count(files) + 1):
+            for number in range(2, (_lane_count(files) if self.lines.goes_side_by_side else 1) + 1):
                 extra = self._connect(stack, f"file {number}")
                 lanes.append(_Lane(self, extra, self._connect(stack, f"catalog {number}")))
             _load_side_by_side(lanes, files)
@@ -139,7 +141,7 @@ class _ServerLoad:
         self.summary.ignored += ledger.list_ignored(
             self.connection,
             [self.key(file) for file in self.files.other_files(self.server)],
-            "The name is not 0x<16 hex digits>.log or .log.gz, or not what `logs` asks for.",
+            self.lines.why_ignored,
         )
         return self.summary
 
@@ -200,7 +202,7 @@ class _Lane:
         load = self.server_load
         key, record = load.key(file), PullRecord()
         try:
-            pull = plan_pull(file, load.last_pulls.get(key.file_name))
+            pull = plan_pull(file, load.last_pulls.get(key.file_name), is_complete=load.lines.is_complete)
             if pull.is_unchanged:
                 load.progress(pull.size)
                 return
@@ -242,14 +244,14 @@ class _Lane:
 
     def _parsed_blocks(self, pull: Pull) -> Generator[tuple[Block, ReadBlock]]:
         """Judge blocks in a thread of its own, one ahead of the copying."""
-        blocks, time_zone = read_blocks(pull, self.server_load.block_size), self.server_load.source.time_zone
-        loaded_at = datetime.now(UTC)
+        blocks = read_blocks(pull, self.server_load.block_size)
+        read = self.server_load.lines.reader(datetime.now(UTC))
 
         def following() -> tuple[Block, ReadBlock] | None:
             block = next(blocks, None)
             if block is None:
                 return None
-            return block, read_block(block.data, time_zone=time_zone, loaded_at=loaded_at)
+            return block, read(block.data)
 
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="parse") as pool:
             upcoming = pool.submit(following)
@@ -268,13 +270,13 @@ class _FilePull:
         self.pull = pull
         self.record = record
         self.load_id = ledger.open_pull(cursor, key)
-        self.events = EventWriter(cursor, lane.catalog, key, self.load_id, record)
+        self.events = self.load.lines.writer(cursor, lane.catalog, key, self.load_id, record)
         self.reasons: dict[str, int] = {}
 
     def prepare(self, block: Block, lines: ReadBlock) -> Callable[[], None]:
         """Count a block's lines and lay out its events; what is returned copies them and the rejected lines."""
         first_line = self.pull.lines_before + self.record.line_count + 1
-        copy_events = self.events.prepare(lines.events)
+        copy_events = self.events.prepare(lines)
         self.events.note_rejected(lines.rejected)
         self.record.line_count += lines.line_count
         self.record.rejected_count += lines.rejected.height
