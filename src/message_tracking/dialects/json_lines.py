@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -19,13 +20,15 @@ def read_json_lines(lines: pl.DataFrame, schema: pl.Schema) -> tuple[pl.DataFram
     read = _attempt(lines, schema)
     if read is not None:
         return read, _rejected([], [])
-    is_json = pl.Series([_is_object(text) for text in lines["text"].to_list()], dtype=pl.Boolean)
-    wrong = lines.filter(~is_json)["line"].to_list()
-    pieces = list(_pieces(lines.filter(is_json), schema))
+    kind = pl.Struct(schema)
+    judged = lines.with_columns(
+        reason=pl.Series([_fault(text, kind) for text in lines["text"].to_list()], dtype=pl.String)
+    )
+    wrong = judged.filter(pl.col("reason").is_not_null()).select("line", "reason")
+    pieces = list(_pieces(judged.filter(pl.col("reason").is_null()).select("line", "text"), schema))
     good = [piece for piece in pieces if isinstance(piece, pl.DataFrame)]
     odd = [piece for piece in pieces if isinstance(piece, int)]
-    reasons = [NOT_JSON] * len(wrong) + [FIELD_TYPES] * len(odd)
-    return pl.concat([_empty(lines, schema), *good]), _rejected(wrong + odd, reasons).sort("line")
+    return pl.concat([_empty(lines, schema), *good]), pl.concat([wrong, _rejected(odd, [FIELD_TYPES] * len(odd))])
 
 
 def _attempt(lines: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame | None:
@@ -53,12 +56,26 @@ def _pieces(lines: pl.DataFrame, schema: pl.Schema) -> Iterator[pl.DataFrame | i
         yield from _pieces(lines[half:], schema)
 
 
-def _is_object(text: str) -> bool:
-    """Whether a text is a JSON object by itself."""
+def _fault(text: str, kind: pl.Struct) -> str | None:
+    """Say why a line surely cannot be read: that costs less than to try smaller and smaller pieces."""
     try:
-        return isinstance(json.loads(text, parse_constant=_refuse), dict)
+        value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return False
+        return NOT_JSON
+    if not isinstance(value, dict):
+        return NOT_JSON
+    return None if _fits(value, kind) else FIELD_TYPES
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether objects and lists are where the schema has them; of plain values polars makes what it can."""
+    if value is None:
+        return True
+    if isinstance(kind, pl.Struct):
+        return isinstance(value, dict) and all(_fits(value.get(field.name), field.dtype) for field in kind.fields)
+    if isinstance(kind, pl.List):
+        return isinstance(value, list) and all(_fits(each, kind.inner) for each in value)
+    return True
 
 
 def _refuse(name: str) -> None:

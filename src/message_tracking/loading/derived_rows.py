@@ -34,7 +34,11 @@ _SUMMED_UP = ("contact_at", "to_deliver_count")
 _LEAVE_OUT_KNOWN = """
     delete from pg_temp.{stage} as staged
     using {stored} as stored
-    where ({stored_key}) = ({staged_key}) and stored.superseded_by_load_id is null and {modified_at} is null
+    where
+        ({stored_key}) = ({staged_key})
+        and stored.superseded_by_load_id is null
+        and {staged_modified_at} is null
+        and {is_settled}
 """
 
 # The messages that were not there are in arriving_messages: those are merged before.
@@ -99,10 +103,9 @@ class DerivedRows:
         for name in sorted(self._stages, key=lambda name: (name == "deliveries", name)):
             stage = self._stages[name]
             ledger.lock_versions(self._cursor, name)
+            self._leave_out_known(stage)
             if name == "deliveries":
                 self._sum_up(stage)
-            else:
-                self._leave_out_known(stage)
             stage.merge(load_id)
 
     def _stage(self, name: str) -> Stage:
@@ -112,14 +115,18 @@ class DerivedRows:
         return self._stages[name]
 
     def _leave_out_known(self, stage: Stage) -> None:
-        """What does not say when it was modified is for those keys that nothing is known of."""
+        """What does not say when it was modified is for those keys that nothing is known of.
+
+        Deliveries are summed up all the same, unless an export has said, with a date, what they are.
+        """
         table = stage.table
         statement = sql.SQL(_LEAVE_OUT_KNOWN).format(
             stage=sql.Identifier(f"stage_{table.name}"),
             stored=sql.Identifier("raw", table.name),
             stored_key=listed(table.key, "stored"),
             staged_key=listed(table.key, "staged"),
-            modified_at=sql.SQL("staged.modified_at" if table.is_dated else "null"),
+            staged_modified_at=sql.SQL("staged.modified_at" if table.is_dated else "null"),
+            is_settled=sql.SQL("stored.modified_at is not null" if table.name == "deliveries" else "true"),
         )
         self._cursor.execute(statement)
 

@@ -9,10 +9,17 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  (the cla
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from message_tracking.dialects import Dialect, Reading
-from message_tracking.loading.dialect_lines import DialectWriter, read_dialect_block, read_person_key
+from message_tracking.loading.dialect_lines import (
+    EMPTY_LINE,
+    NOT_UTF8,
+    DialectWriter,
+    read_dialect_block,
+    read_person_key,
+)
 from message_tracking.loading.events import Catalog, EventWriter
 from message_tracking.loading.ledger import FileKey, PullRecord
 from message_tracking.parsing.reading import ReadBlock, read_block
+from message_tracking.parsing.tracking_log import REJECT_REASONS
 from message_tracking.sources import Source
 
 Reader = Callable[[bytes], ReadBlock]
@@ -69,6 +76,12 @@ class DialectFormat:
     def reader(self, loaded_at: datetime) -> Reader:
         """Return what judges blocks by the dialect."""
         return partial(read_dialect_block, self._dialect, Reading(loaded_at, self._person_key))
+
+
+def reject_reasons(source: Source) -> list[str]:
+    """Name the reasons for which a line of a source can be rejected."""
+    dialect = source.make_dialect()
+    return [EMPTY_LINE, NOT_UTF8, *dialect.reject_reasons] if dialect else list(REJECT_REASONS)
 
 
 def line_format(source: Source, connection: Connection) -> LineFormat:

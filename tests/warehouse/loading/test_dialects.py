@@ -10,15 +10,26 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.warehouse.conftest import FIXTURES, Pipeline, published_rows
+from click.testing import CliRunner
+from tests.warehouse.conftest import (
+    DELIVERY_COLUMNS,
+    FIXTURES,
+    RECIPIENT_COLUMNS,
+    Landing,
+    Pipeline,
+    published_rows,
+)
 
 from message_tracking import doctor
+from message_tracking.cli import main
 from message_tracking.dialects import Dialect, DialectLines
 from message_tracking.dialects.hashing import hashed_ids, identity
+from message_tracking.dialects.ses import SesEvents
 from message_tracking.errors import ConfigurationError
 from message_tracking.loading.replaying import replay_rejected_lines
 from message_tracking.loading.tracking_logs import load_tracking_logs
 from message_tracking.pipeline import recompute_everything
+from message_tracking.settings import PROJECT
 from message_tracking.sources import read_sources
 from message_tracking.transports.opening import open_source
 from message_tracking.warehouse import fetch_all
@@ -273,6 +284,45 @@ def test_blocks_of_any_size(name, shop):
     ]
 
 
+def test_what_an_export_says_stays(shop):
+    shop.write(EVENTS[:9])
+    shop.load()
+    ((spring,),) = shop.query("select delivery_id from raw.deliveries where label = 'spring'")
+    ((recipient,),) = shop.query("select recipient_id from raw.recipients where email = 'ada@gmail.com'")
+    exports = Landing(shop.folder)
+    dated = f"{spring},x,Spring sale,,0,95,false,false,,,12,2,10,,,2025-03-04T09:59:00,,2025-03-04T09:59:00"
+    exports.write_export("deliveries", DELIVERY_COLUMNS, [dated])
+    exports.write_export("recipients", RECIPIENT_COLUMNS, [f"{recipient},Ada,Lovelace,ada@gmail.com,,"])
+    shop.write(EVENTS, "logs/b.gz")
+    shop.load()
+    assert shop.query(
+        "select label, to_deliver_count, contact_at from raw.deliveries where superseded_by_load_id is null order by 1"
+    ) == [
+        ("Spring sale", 10, datetime(2025, 3, 4, 9, 59, tzinfo=UTC)),
+        ("transactional", 1, datetime(2025, 3, 4, 9, tzinfo=UTC)),
+    ]
+    assert shop.query(
+        "select first_name from raw.recipients where email = 'ada@gmail.com' and superseded_by_load_id is null"
+    ) == [("Ada",)]
+
+
+def test_the_command_line_needs_to_be_told_nothing_more(shop, monkeypatch):
+    settings = shop.pipeline.settings
+    for name, value in {
+        "HOME": settings.home,
+        "WAREHOUSE": settings.warehouse_url,
+        "SOURCES": settings.sources_file,
+    }.items():
+        monkeypatch.setenv(f"MESSAGE_TRACKING_{name}", str(value))
+    shop.write([*EVENTS, *CORRUPTED[:1]])
+    loaded = CliRunner().invoke(main, ["load", "--source", "shop", "--server", "events"])
+    assert (loaded.exit_code, "shop/events: rejected 1 for not_json" in loaded.output) == (0, True)
+    replayed = CliRunner().invoke(main, ["replay", "--reason", "not_json"])
+    assert (replayed.exit_code, "shop/events: rejected 1 for not_json" in replayed.output) == (0, True)
+    refused = CliRunner().invoke(main, ["replay", "--reason", "log_id_form"])
+    assert (refused.exit_code, "There are: empty_line, not_utf8, not_json" in refused.output) == (2, True)
+
+
 class Postcards(Dialect):
     """`<id> <delivery> <text>` on each line: the sender of this test."""
 
@@ -324,6 +374,12 @@ def test_errors_name_line_and_key(change, message, tmp_path):
     file.write_text(SES.replace("dialect: ses", change))
     with pytest.raises(ConfigurationError, match=message):
         read_sources(file, {})
+
+
+def test_every_reason_is_documented():
+    page = (PROJECT / "docs" / "sources.md").read_text(encoding="utf-8")
+    for code, meaning in SesEvents.reject_reasons.items():
+        assert f"| `{code}` | {meaning} |" in page
 
 
 def test_every_documented_event_type_is_in_the_fixture():
