@@ -56,6 +56,11 @@ def _dialect_name(name: str) -> str:
     return name
 
 
+def _default_logs(known: dict[str, Any]) -> str:
+    """Say where logs are, given the keys before `logs`."""
+    return "logs/*/0x*.log*" if known.get("dialect") == CAMPAIGN else "logs/*"
+
+
 class Source(BaseModel):
     """One place that one sender's data comes from. Its name is part of every event's identity."""
 
@@ -70,8 +75,7 @@ class Source(BaseModel):
     dialect: Annotated[str, AfterValidator(_dialect_name)] = CAMPAIGN
     """In whose form the logs are: a name, or `module:Class`."""
     dialect_options: dict[str, Any] = Field(default={}, validate_default=True)
-    logs: Annotated[str, AfterValidator(_inside)] = Field(default="", validate_default=True)
-    """A glob; by default `logs/*/0x*.log*`, of a dialect `logs/*`."""
+    logs: Annotated[str, AfterValidator(_inside)] = Field(default_factory=_default_logs)
     exports: Annotated[str, AfterValidator(_inside)] = "exports"
     contents: Annotated[str, AfterValidator(_inside)] = "contents"
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
@@ -103,11 +107,10 @@ class Source(BaseModel):
     def _fit_the_logs(cls, pattern: str, info: ValidationInfo) -> str:
         """Campaign's logs lie in a folder per server, objects of others anywhere."""
         is_campaign = info.data.get("dialect") == CAMPAIGN
-        pattern = pattern or ("logs/*/0x*.log*" if is_campaign else "logs/*")
         if is_campaign and (len(Path(pattern).parts) < 2 or "**" in pattern):
             raise ValueError("must name a folder per server, like logs/*/0x*.log*")
-        if "**" in pattern:
-            raise ValueError("must name each folder, like logs/*/*/*, and not `**`")
+        if not Path(pattern).name or "**" in pattern:
+            raise ValueError("must name each folder and the files, like logs/*/*/*, and not `**`")
         return pattern
 
     @model_validator(mode="after")

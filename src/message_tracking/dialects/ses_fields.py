@@ -1,5 +1,7 @@
 """The fields of SES events that are looked at, as flat columns."""
 
+from datetime import UTC
+
 import polars as pl
 
 from message_tracking.dialects import Reading
@@ -205,7 +207,9 @@ def _event_key() -> pl.Expr:
 def _fault(reading: Reading) -> pl.Expr:
     """Say why a line cannot be taken, by the first of REJECT_REASONS that applies."""
     times = pl.col("sent_at"), pl.col("occurred_at")
-    earliest, latest = (pl.lit(limit.replace(tzinfo=None)) for limit in (EARLIEST, reading.loaded_at + LONGEST_AHEAD))
+    earliest, latest = (
+        pl.lit(limit.astimezone(UTC).replace(tzinfo=None)) for limit in (EARLIEST, reading.loaded_at + LONGEST_AHEAD)
+    )
     faults = {
         "event_type_unknown": ~pl.col("event_type").is_in(list(EVENT_TYPES)).fill_null(value=False),
         "message_id_missing": pl.col("provider_id") == "",

@@ -26,6 +26,7 @@ from message_tracking.dialects import Dialect, DialectLines
 from message_tracking.dialects.hashing import hashed_ids, identity
 from message_tracking.dialects.ses import SesEvents
 from message_tracking.errors import ConfigurationError
+from message_tracking.loading.derived_rows import DerivedRows
 from message_tracking.loading.replaying import replay_rejected_lines
 from message_tracking.loading.tracking_logs import load_tracking_logs
 from message_tracking.pipeline import recompute_everything
@@ -270,6 +271,20 @@ def test_the_last_line_of_an_object_need_not_be_finished(shop):
     assert shop.load().files == 0
 
 
+def test_a_load_that_breaks_off_leaves_nothing(shop, monkeypatch):
+    def break_off(*_):
+        raise RuntimeError("the disk is full")
+
+    shop.write(EVENTS)
+    with monkeypatch.context() as patch:
+        patch.setattr(DerivedRows, "merge", break_off)
+        with pytest.raises(RuntimeError, match="disk is full"):
+            shop.load()
+    rows = "(select count(*) from raw.events) + (select count(*) from ops.hashed_ids) + (select count(*) from raw.messages)"
+    assert shop.query(f"select {rows} + (select count(*) from ops.file_ledger)") == [(0,)]
+    assert counts(shop.load()) == (28, 28, 0, 0)
+
+
 @pytest.mark.parametrize("name", ["logs/a.json", "logs/a.gz"])
 def test_blocks_of_any_size(name, shop):
     shop.write([*EVENTS, *CORRUPTED, *EVENTS], name)
@@ -367,6 +382,7 @@ def test_a_dialect_of_somebody_else(shop):
         ("dialect: ses\n    dialect_options: {delivery_tag: 1}", r"line 6, sources\.0\.dialect_options.*message tag"),
         ("dialect_options: {a: b}", r"line 5, sources\.0\.dialect_options.*Campaign's own logs have no options"),
         ("dialect: ses\n    logs: logs/**", r"line 6, sources\.0\.logs.*must name each folder"),
+        ("dialect: ses\n    logs: ''", r"line 6, sources\.0\.logs.*must name each folder"),
     ],
 )
 def test_errors_name_line_and_key(change, message, tmp_path):
