@@ -29,7 +29,7 @@ SUITE = ExpectationSuite(
             from {batch} as rows
             inner join ops.publications as records on rows.publication_id = records.publication_id
             where rows.status = 'published' and rows.event_count <> (
-                select coalesce(sum(loads.accepted_count), 0)
+                select coalesce(sum(loads.event_count), 0)
                 from ops.file_ledger as loads
                 where
                     loads.kind = 'tracking_log'

@@ -371,7 +371,7 @@ def _ledger(connection: Connection) -> Iterator[Complaint]:
             where loads.kind = 'tracking_log' and lines.replayed_by_load_id is null
         )
 
-        select 'events', (select count(*) from raw.events), sum(accepted_count)
+        select 'events', (select count(*) from raw.events), sum(event_count)
         from ops.file_ledger where kind = 'tracking_log' and status = 'loaded'
         union all
         select 'rejected_lines', (select count(*) from open_lines), sum(rejected_count)

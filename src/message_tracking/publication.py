@@ -104,7 +104,7 @@ def open_candidate(  # noqa: PLR0913  (what may be left out goes by name)
                 select
                     'open', %(live)s, base.position, max(loads.position), base.is_full, %(holder)s, %(has_session)s,
                     clock_timestamp() + %(lease)s, %(project)s,
-                    coalesce(sum(loads.accepted_count) filter (where loads.kind = 'tracking_log'), 0)
+                    coalesce(sum(loads.event_count) filter (where loads.kind = 'tracking_log'), 0)
                 from (
                     select
                         coalesce(max(to_position), 0) as position,

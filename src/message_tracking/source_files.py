@@ -12,6 +12,8 @@ from message_tracking.sources import Source
 if TYPE_CHECKING:
     from message_tracking.transports.campaign_database import CampaignDatabase
 
+OBJECTS = "events"
+"""Stands for the server of a source with a dialect, which has none."""
 _LOG_NAME = re.compile(r"0x[0-9A-Fa-f]{16}\.log(\.gz)?")
 _CONTENT_NAME = re.compile(r"(0|-?[1-9][0-9]*)\.(html|txt)")
 _CONTENT_PARTS: dict[str, Literal["html", "text"]] = {"html": "html", "txt": "text"}
@@ -68,6 +70,36 @@ class FileTree(Protocol):
 
 
 @dataclass(frozen=True)
+class PlacedFile:
+    """A file that is known by its place below the source's path, as names in several folders may be the same."""
+
+    folder: str
+    file: SourceFile
+
+    def __str__(self) -> str:
+        """As users know it."""
+        return str(self.file)
+
+    @property
+    def name(self) -> str:
+        """Its folder and its name there."""
+        return f"{self.folder}/{self.file.name}".lstrip("/")
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it can be read."""
+        return self.file.is_file
+
+    def state(self) -> FileState:
+        """Say how large it is and when it was changed."""
+        return self.file.state()
+
+    def open(self, offset: int = 0) -> BinaryIO:
+        """Open it to be read from a byte on."""
+        return self.file.open(offset)
+
+
+@dataclass(frozen=True)
 class ContentFile:
     """The file of one part of a delivery's message."""
 
@@ -90,13 +122,18 @@ class SourceFiles:
         self.tree.require(self.source.name)
 
     def servers(self) -> list[str]:
-        """Names of the tracking servers: those that the source names, else the folders that the logs glob finds."""
+        """Names of the tracking servers: those that the source names, else the folders that the logs glob finds.
+
+        A source with a dialect has one for all folders, `events`.
+        """
+        if self.source.has_dialect:
+            return [OBJECTS]
         if self.source.servers:
             return list(self.source.servers)
         return sorted({PurePosixPath(folder).name for folder in self._log_folders()})
 
     def log_files(self, server: str) -> list[SourceFile]:
-        """A server's tracking logs, by name: `0x<16 hex>.log` or `.log.gz` where the logs glob takes them."""
+        """A server's logs, by name: what the logs glob takes, of Campaign's `0x<16 hex>.log` or `.log.gz` only."""
         return [file for file in self._files(server) if self._is_log(file.name)]
 
     def other_files(self, server: str) -> list[SourceFile]:
@@ -118,6 +155,9 @@ class SourceFiles:
 
     def _files(self, server: str) -> list[SourceFile]:
         """Whatever lies in the folders of a server."""
+        if self.source.has_dialect:
+            objects = [PlacedFile(folder, file) for folder in self._log_folders() for file in self.tree.files(folder)]
+            return sorted(objects, key=str) if server == OBJECTS else []
         folders = [folder for folder in self._log_folders() if PurePosixPath(folder).name == server]
         return sorted((file for folder in folders for file in self.tree.files(folder)), key=str)
 
@@ -133,7 +173,8 @@ class SourceFiles:
 
     def _is_log(self, name: str) -> bool:
         """Whether a file is named like a tracking log."""
-        return bool(_LOG_NAME.fullmatch(name)) and fnmatchcase(name, PurePosixPath(self.source.logs).name)
+        is_asked_for = fnmatchcase(PurePosixPath(name).name, PurePosixPath(self.source.logs).name)
+        return is_asked_for and (self.source.has_dialect or bool(_LOG_NAME.fullmatch(name)))
 
 
 def _content_file(file: SourceFile) -> ContentFile | None:

@@ -11,8 +11,19 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from message_tracking.dialects import CAMPAIGN, Dialect, find_dialect, make_dialect
 from message_tracking.errors import ConfigurationError
 from message_tracking.loading.reference_tables import MODIFIED_AT, reference_table
 from message_tracking.settings import Settings
@@ -39,11 +50,16 @@ def _inside(pattern: str) -> str:
     return pattern
 
 
-def _log_glob(pattern: str) -> str:
-    """Accept a glob with a folder per server."""
-    if len(Path(_inside(pattern)).parts) < 2 or "**" in pattern:
-        raise ValueError("must name a folder per server, like logs/*/0x*.log*")
-    return pattern
+def _dialect_name(name: str) -> str:
+    """Accept the name of a dialect that is there."""
+    if name != CAMPAIGN:
+        find_dialect(name)
+    return name
+
+
+def _default_logs(known: dict[str, Any]) -> str:
+    """Say where logs are, given the keys before `logs`."""
+    return "logs/*/0x*.log*" if known.get("dialect") == CAMPAIGN else "logs/*"
 
 
 def _reference_tables(tables: dict[str, str]) -> dict[str, str]:
@@ -88,7 +104,10 @@ class Source(BaseModel):
     `postgres` the schema."""
     connection: str | None = None
     """Name of the Airflow connection that leads to the other machine."""
-    logs: Annotated[str, AfterValidator(_log_glob)] = "logs/*/0x*.log*"
+    dialect: Annotated[str, AfterValidator(_dialect_name)] = CAMPAIGN
+    """In whose form the logs are: a name, or `module:Class`."""
+    dialect_options: dict[str, Any] = Field(default={}, validate_default=True)
+    logs: Annotated[str, AfterValidator(_inside)] = Field(default_factory=_default_logs)
     servers: Annotated[tuple[ServerName, ...], Field(strict=False), AfterValidator(_distinct)] = ()
     """The tracking servers to read, whether or not they can be listed; without, all that `logs` finds."""
     exports: Annotated[str, AfterValidator(_inside)] = "exports"
@@ -111,6 +130,34 @@ class Source(BaseModel):
     """How much of what a pull of a database has read the next one reads again: rows appear later than they say."""
     most_seconds_per_statement: Annotated[int, Field(gt=0)] = 60
 
+    @property
+    def has_dialect(self) -> bool:
+        """Whether the logs are another sender's than Campaign."""
+        return self.dialect != CAMPAIGN
+
+    def make_dialect(self) -> Dialect | None:
+        """Make what reads the logs; None for Campaign's own."""
+        return make_dialect(self.dialect, self.dialect_options)
+
+    @field_validator("dialect_options")
+    @classmethod
+    def _fit_the_dialect(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """The dialect says which options it takes."""
+        if "dialect" in info.data:
+            make_dialect(info.data["dialect"], options)
+        return options
+
+    @field_validator("logs")
+    @classmethod
+    def _fit_the_logs(cls, pattern: str, info: ValidationInfo) -> str:
+        """Campaign's logs lie in a folder per server, objects of others anywhere."""
+        is_campaign = info.data.get("dialect") == CAMPAIGN
+        if is_campaign and (len(Path(pattern).parts) < 2 or "**" in pattern):
+            raise ValueError("must name a folder per server, like logs/*/0x*.log*")
+        if not Path(pattern).name or "**" in pattern:
+            raise ValueError("must name each folder and the files, like logs/*/*/*, and not `**`")
+        return pattern
+
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         """A folder is here, all others are where a connection leads."""
@@ -122,6 +169,8 @@ class Source(BaseModel):
             )
         if self.kind == "postgres" and self.most_bytes_per_second:
             raise ValueError("a database is paced by `most_seconds_per_statement`, not by `most_bytes_per_second`")
+        if self.has_dialect and self.servers:
+            raise ValueError("`servers` is for Campaign's logs: those of a dialect are together one server, `events`")
         if self.kind != "postgres" and self.tables:
             raise ValueError("`tables` is for sources of kind postgres")
         return self

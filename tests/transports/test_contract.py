@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from tests.transports.counterparts import Counterpart
+from tests.warehouse.conftest import FIXTURES
 
 from message_tracking.errors import MessageTrackingError, UnreadableFileError
 from message_tracking.loading.delivery_data import load_delivery_data
@@ -83,6 +84,18 @@ def test_what_lies_there_is_loaded(
     assert (data.files, data.accepted, data.failed_files) == (3, 3, [])
     again = load_delivery_data(warehouse, open_it())
     assert (again.files, load().files, load("edge-b").files) == (0, 0, 0)
+
+
+def test_objects_of_a_dialect_are_loaded_once_from_any_folder(
+    counterpart: Counterpart, open_it: Open, load: Any
+) -> None:
+    events = (FIXTURES / "ses" / "events.jsonl").read_bytes()
+    counterpart.put("2025/03/part-0", events.removesuffix(b"\n"))
+    counterpart.put("2025/04/part-0.gz", gzip.compress(events))
+    options = {"dialect": "ses", "logs": "2025/*/part*"}
+    summary = load("events", **options)
+    assert (summary.files, summary.accepted, summary.already_loaded) == (2, 28, 28)
+    assert load("events", **options).files == 0
 
 
 def test_a_growing_file_is_read_on_from_where_it_ended(counterpart: Counterpart, load: Any, counters: Any) -> None:

@@ -1,6 +1,6 @@
 """The verbs that bring lines in: `load` from the sources, `replay` from what was rejected."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -54,15 +54,14 @@ def replay_verb(source_name: str | None, server: str | None, reasons: tuple[str,
         replay_rejected_lines,
         servers_with_rejected_lines,
     )
-    from message_tracking.parsing.tracking_log import REJECT_REASONS  # noqa: PLC0415
 
-    if unknown := sorted(set(reasons) - set(REJECT_REASONS)):
-        raise click.BadParameter(f"{', '.join(unknown)}: no such reason. There are: {', '.join(REJECT_REASONS)}.")
     settings = Settings.from_environment()
+    sources = _chosen_sources(settings, source_name)
+    _check_reasons(reasons, sources)
     warehouse = ready_warehouse(settings)
     summaries: list[LoadSummary] = []
     with _progress() as bars:
-        for source in _chosen_sources(settings, source_name):
+        for source in sources:
             for name, size in servers_with_rejected_lines(warehouse, source).items():
                 if server in {None, name}:
                     bar = bars.add_task(f"{source.name}/{name}", total=size)
@@ -78,6 +77,15 @@ def replay_verb(source_name: str | None, server: str | None, reasons: tuple[str,
     _show(summaries)
     if dry_run:
         click.echo("A dry run: nothing was changed. `Accepted` counts lines that are loaded already too.")
+
+
+def _check_reasons(reasons: Collection[str], sources: Collection[Source]) -> None:
+    """Refuse reasons that no line of these sources can be rejected for."""
+    from message_tracking.loading.line_formats import reject_reasons  # noqa: PLC0415
+
+    known = dict.fromkeys(reason for source in sources for reason in reject_reasons(source))
+    if unknown := sorted(set(reasons) - set(known)):
+        raise click.BadParameter(f"{', '.join(unknown)}: no such reason. There are: {', '.join(known)}.")
 
 
 def _chosen_sources(settings: Settings, name: str | None) -> list[Source]:

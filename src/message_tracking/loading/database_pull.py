@@ -17,8 +17,8 @@ from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import ledger
 from message_tracking.loading.campaign_tables import CampaignTable, FoundTable, Reading, campaign_table
 from message_tracking.loading.ledger import FileKey, PullRecord
-from message_tracking.loading.merging import make_stage, merge
-from message_tracking.loading.reference_tables import REFERENCE_TABLES, TEXT, ReferenceTable
+from message_tracking.loading.merging import Stage
+from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.source_files import SourceFiles
 from message_tracking.sources import Source
@@ -71,14 +71,13 @@ class _Pull:
         """Read what was changed since the last pull; leave no trace in the ledger where nothing was."""
         since = self._since()
         with self.connection, self.connection.cursor() as cursor:
-            make_stage(cursor, self.table)
+            stage = Stage(cursor, self.table)
             began_at, reading = self._look(cursor)
-            for statement in self._statements(cursor, reading, since if reading.is_dated else None):
-                self._copy(cursor, statement)
-            cursor.execute("select count(*) from pg_temp.stage")
-            ((self.record.line_count,),) = cursor.fetchall()
+            for statement in self._statements(stage, reading, since if reading.is_dated else None):
+                self._copy(stage, statement)
+            self.record.line_count = stage.count()
             load_id = ledger.open_pull(cursor, self.key)
-            self.record.accepted_count = merge(cursor, self.table, load_id)
+            self.record.accepted_count = stage.merge(load_id)
             self.record.already_loaded_count = self.record.line_count - self.record.accepted_count
             if not (self.record.accepted_count or self.record.warnings):
                 self.connection.rollback()
@@ -155,27 +154,17 @@ class _Pull:
                 (self.key.source_id, self.table.name, list(columns), list(columns.values())),
             )
 
-    def _statements(self, cursor: Cursor, reading: Reading, since: datetime | None) -> Iterator[sql.Composed]:
+    def _statements(self, stage: Stage, reading: Reading, since: datetime | None) -> Iterator[sql.Composed]:
         """Write one statement after the other, each from the greatest key in the stage on, until one finds nothing."""
-        keys = sql.SQL(", ").join(map(sql.Identifier, self.table.key))
-        backwards = sql.SQL(", ").join(
-            sql.SQL('{} collate "C" desc' if self.table.columns[column] == TEXT else "{} desc").format(
-                sql.Identifier(column)
-            )
-            for column in self.table.key
-        )
-        last = sql.SQL("select {} from pg_temp.stage order by {} limit 1").format(keys, backwards)
         after: tuple[Any, ...] | None = ()
         while after is not None:
             yield reading.select(since, after, ROWS_PER_STATEMENT)
-            cursor.execute(last)
-            newest = cursor.fetchone()
-            after = newest if newest and newest != after else None
+            greatest = stage.greatest_key()
+            after = greatest if greatest != after else None
 
-    def _copy(self, cursor: Cursor, query: sql.Composed) -> None:
+    def _copy(self, stage: Stage, query: sql.Composed) -> None:
         """Append the rows of one statement to the stage; of one that breaks off, nothing before it is asked again."""
-        names = sql.SQL(", ").join(map(sql.Identifier, ["row_number", *self.table.columns]))
-        into = sql.SQL("copy pg_temp.stage ({}) from stdin").format(names).as_string(cursor)
+        cursor = stage.cursor
 
         def copy(session: Connection) -> None:
             cursor.execute("rollback to savepoint statement")
@@ -183,7 +172,7 @@ class _Pull:
                 out_of = sql.SQL("copy ({}) to stdout").format(query).as_string(reader)
                 with _flow(reader, out_of) as rows:
                     try:
-                        cursor.copy_expert(into, rows)
+                        stage.copy(rows)
                     except psycopg2.Error as error:
                         raise _WarehouseError from error
 

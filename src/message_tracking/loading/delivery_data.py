@@ -1,6 +1,5 @@
 """Reference data into `raw` (design §4.2): the rows of a source's exports here, message bodies in `contents`."""
 
-import io
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -8,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812  (the class is spelled so there)
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from psycopg2.extras import execute_values
@@ -19,7 +17,7 @@ from message_tracking.loading.contents import load_contents
 from message_tracking.loading.database_pull import load_from_database
 from message_tracking.loading.export_rows import SUFFIXES, ExportRows, RejectedRow, read_rows
 from message_tracking.loading.ledger import FileKey, PullRecord
-from message_tracking.loading.merging import make_stage, merge
+from message_tracking.loading.merging import Stage
 from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable
 from message_tracking.loading.summary import FailedFile, LoadSummary
 from message_tracking.source_files import SourceFile, SourceFiles
@@ -140,14 +138,14 @@ class _Pull:
         return newest == [(self.record.file_size, self.record.modified_ns)]
 
     def _load(self, cursor: Cursor) -> None:
-        make_stage(cursor, self.table)
+        stage = Stage(cursor, self.table)
         load_id = ledger.open_pull(cursor, self.key)
         named = self.source.columns.get(self.table.name, {})
         for rows in read_rows(self.file, self.table, named, self.record.warnings):
-            self._take(cursor, load_id, rows)
+            self._take(stage, load_id, rows)
             self._tell(rows.byte_count)
         self._check_rejects()
-        self.record.accepted_count = merge(cursor, self.table, load_id)
+        self.record.accepted_count = stage.merge(load_id)
         self.record.already_loaded_count = (
             self.record.line_count - self.record.rejected_count - self.record.accepted_count
         )
@@ -160,12 +158,12 @@ class _Pull:
             self.told += byte_count
             self.progress(byte_count)
 
-    def _take(self, cursor: Cursor, load_id: int, rows: ExportRows) -> None:
+    def _take(self, stage: Stage, load_id: int, rows: ExportRows) -> None:
         """Copy the rows that can be read into the stage, and write down those that cannot."""
-        _copy(cursor, self.table, rows.good.with_columns(pl.col("row_number").cast(pl.Int64) + self.record.line_count))
+        stage.add(rows.good.with_columns(pl.col("row_number").cast(pl.Int64) + self.record.line_count))
         self.rejects.add(rows.rejected)
         execute_values(
-            cursor,
+            stage.cursor,
             "insert into raw.rejected_lines (load_id, line_number, byte_offset, reason, raw_line) values %s",
             [(load_id, *row) for row in rows.rejected],
         )
@@ -203,16 +201,3 @@ class _Pull:
         self.summary.already_loaded += self.record.already_loaded_count
         self.summary.reject_reasons.update(self.rejects.reasons)
         self.summary.warnings.extend(self.record.warnings)
-
-
-def _copy(cursor: Cursor, table: ReferenceTable, rows: pl.DataFrame) -> None:
-    """Append rows to the stage."""
-    names = ["row_number", *table.columns]
-    # All text stands in quotes, so that an empty one is not taken for null.
-    content = rows.select(names).write_csv(
-        include_header=False, quote_style="non_numeric", datetime_format="%Y-%m-%d %H:%M:%S%.6f"
-    )
-    command = sql.SQL("copy pg_temp.stage ({}) from stdin (format csv)").format(
-        sql.SQL(", ").join(map(sql.Identifier, names))
-    )
-    cursor.copy_expert(command.as_string(cursor), io.BytesIO(content.encode()))

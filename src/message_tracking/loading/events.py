@@ -27,6 +27,7 @@ from message_tracking.loading.partitions import MonthlyPartitions
 from message_tracking.loading.user_agents import UserAgentIds
 from message_tracking.native import event_rows
 from message_tracking.parsing.log_events import NUMBERS, POSTGRES_EPOCH, TEXTS, LogEvents
+from message_tracking.parsing.reading import ReadBlock
 
 _COLUMNS = (
     *NUMBERS,
@@ -72,16 +73,17 @@ class EventWriter:
         self.added = IdsByPrefix()
         self.other = IdsByPrefix()
 
-    def take(self, accepted: LogEvents) -> None:
+    def take(self, lines: ReadBlock) -> None:
         """Copy the events that are new and count all."""
-        self.prepare(accepted)()
+        self.prepare(lines)()
 
-    def prepare(self, accepted: LogEvents) -> Callable[[], None]:
+    def prepare(self, lines: ReadBlock) -> Callable[[], None]:
         """Count the events and lay out those that are new; what is returned copies them.
 
         That may be called in another thread, while the next events are prepared: what is read here for them is read on
         the catalog's connection.
         """
+        accepted = lines.events
         is_new = self._is_new(accepted)
         events = accepted if is_new.all() else accepted.take(is_new)
         doubled = accepted.take(~is_new)
@@ -93,10 +95,7 @@ class EventWriter:
         record.accepted_count += len(events)
         record.already_loaded_count += len(doubled)
         record.replaced_byte_line_count += int(events.has_replaced_bytes.sum())
-        if len(events):
-            newest = POSTGRES_EPOCH + timedelta(microseconds=int(events.occurred_at.max()))
-            record.newest_event_at = max(record.newest_event_at or newest, newest)
-        return self._copying(events)
+        return self.copying(events)
 
     def note_rejected(self, rejected: pl.DataFrame) -> None:
         """Note the ids of rejected lines that could be read: they are no gaps."""
@@ -123,10 +122,12 @@ class EventWriter:
             is_new[accepted.prefix == ord(prefix)] &= ~self.known[prefix].contains(counters)
         return is_new
 
-    def _copying(self, events: LogEvents) -> Callable[[], None]:
-        """Lay out events for raw.events; what is returned appends them."""
+    def copying(self, events: LogEvents) -> Callable[[], None]:
+        """Lay out events for raw.events, and note the newest; what is returned appends them."""
         if not len(events):
             return lambda: None
+        newest = POSTGRES_EPOCH + timedelta(microseconds=int(events.occurred_at.max()))
+        self.record.newest_event_at = max(self.record.newest_event_at or newest, newest)
         self.catalog.partitions.ensure(events.occurred_at)
         rows = event_rows(
             events.buffer,

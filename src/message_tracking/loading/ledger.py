@@ -58,6 +58,8 @@ class PullRecord:
     rejected_count: int = 0
     already_loaded_count: int = 0
     erased_count: int = 0
+    described_count: int = 0
+    """Of the accepted lines those that are no events."""
     replaced_byte_line_count: int = 0
     newest_event_at: datetime | None = None
     warnings: list[str] = field(default_factory=list)

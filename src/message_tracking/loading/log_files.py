@@ -40,6 +40,8 @@ class Pull:
     modified_ns: int
     is_unchanged: bool = False
     """There is nothing new in it."""
+    is_complete: bool = False
+    """Nobody appends to it, so that its last line is a line like the others, as in a gzip."""
 
     @property
     def is_gzip(self) -> bool:
@@ -96,23 +98,23 @@ def last_pulls(connection: Connection, source_id: int, kind: str, server: str) -
     }
 
 
-def plan_pull(file: SourceFile, last: LastPull | None) -> Pull:
+def plan_pull(file: SourceFile, last: LastPull | None, *, is_complete: bool = False) -> Pull:
     """Say what of a file is to be read, given how it was read last.
 
     A plain file whose beginning is the same and that has grown continues where the last pull ended; one that was
     replaced, cut or written anew is read from its beginning, and so is a gzip that has changed: known lines are
-    recognised by id.
+    recognised by id. Files that are `is_complete` are not appended to, only replaced.
     Raises UnreadableFileError where the file cannot be read.
     """
     try:
         state = file.state()
-        whole = Pull(file, 0, 0, state.size, state.modified_ns)
+        whole = Pull(file, 0, 0, state.size, state.modified_ns, is_complete=is_complete)
         if last is None:
             return whole
         if (state.size, state.modified_ns) == (last.to_offset, last.modified_ns):
             # It is not opened: what an old file costs is its place in the listing.
             return replace(whole, is_unchanged=True)
-        has_grown = state.size > last.to_offset and not whole.is_gzip
+        has_grown = state.size > last.to_offset and not whole.is_gzip and not whole.is_complete
         if has_grown and head_digest(file, last.head_length) == last.head_digest:
             return replace(whole, from_offset=last.to_offset, lines_before=last.line_count)
         return whole
@@ -134,7 +136,8 @@ def head_length(to_offset: int) -> int:
 def read_blocks(pull: Pull, block_size: int = BLOCK_SIZE) -> Iterator[Block]:
     """Read the new part of a file in blocks of whole lines of about `block_size` bytes.
 
-    The last line of a plain file waits as long as it has no line feed; in a gzip it is a line like the others.
+    The last line of a plain file waits as long as it has no line feed, unless the file is complete; in a gzip it is a
+    line like the others.
     Raises UnreadableFileError for a truncated or corrupt gzip, a line of more than 8 MiB, or a file that cannot be
     read.
     """
@@ -142,21 +145,18 @@ def read_blocks(pull: Pull, block_size: int = BLOCK_SIZE) -> Iterator[Block]:
         with pull.file.open(pull.from_offset) as stored:
             if pull.is_gzip:
                 with gzip.GzipFile(fileobj=stored) as unpacked:
-                    yield from _blocks(unpacked, stored, 0, block_size, pull.file)
+                    yield from _blocks(unpacked, stored, pull, block_size)
             else:
                 # What is appended while we read is the next pull's.
-                yield from _blocks(
-                    _Limited(stored, pull.size - pull.from_offset), None, pull.from_offset, block_size, pull.file
-                )
+                yield from _blocks(_Limited(stored, pull.size - pull.from_offset), None, pull, block_size)
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(pull.file, error) from error
 
 
-def _blocks(
-    reader: _Reader, stored: BinaryIO | None, offset: int, block_size: int, file: SourceFile
-) -> Iterator[Block]:
+def _blocks(reader: _Reader, stored: BinaryIO | None, pull: Pull, block_size: int) -> Iterator[Block]:
     """Cut what a reader gives after line feeds. `stored` is the packed file under a gzip's reader."""
     rest: list[bytes] = []
+    offset = pull.from_offset
     while piece := reader.read(block_size):
         cut = piece.rfind(b"\n") + 1
         if cut:
@@ -167,12 +167,12 @@ def _blocks(
         rest.append(piece[cut:])
         if sum(map(len, rest)) > LONGEST_LINE:
             raise UnreadableFileError(
-                f"{file}: the line at byte {offset} is longer than {LONGEST_LINE >> 20} MiB.",
+                f"{pull.file}: the line at byte {offset} is longer than {LONGEST_LINE >> 20} MiB.",
                 "No tracking log has such a line: take it out and load again. Nothing of this pull counts until then.",
             )
     last = b"".join(rest)
-    if last and stored:
-        yield Block(last, offset, stored.tell())
+    if last and (stored or pull.is_complete):
+        yield Block(last, offset, stored.tell() if stored else offset + len(last))
 
 
 class _Limited:

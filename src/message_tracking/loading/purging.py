@@ -54,8 +54,11 @@ def alarm(source: Source, server: str, unread_bytes: int, hours: float) -> str |
 def forecast(connection: Connection, source: Source, server: str) -> str:
     """Say for a server, or with '' for each that was read before, from when on it deletes what was not read.
 
-    It is reckoned from the events of the last seven days that were read. '' where there were too few.
+    It is reckoned from the events of the last seven days that were read. '' where there were too few, and of other
+    senders than Campaign, who delete nothing.
     """
+    if source.has_dialect:
+        return ""
     sentences = []
     for name, read_until, byte_count, seconds in fetch_all(connection, _RECENT, (source.name, server, server)):
         if byte_count and seconds:

@@ -151,7 +151,7 @@ def _boolean(text: pl.Expr) -> pl.Expr:
     return text.str.to_lowercase().replace_strict(_BOOLEANS, default=None, return_dtype=pl.Boolean)
 
 
-def _time(text: pl.Expr) -> pl.Expr:
+def instant(text: pl.Expr) -> pl.Expr:
     """ISO 8601 with `Z`, an offset or none, which is UTC, in the years 1 to 9999; microseconds, the rest is cut."""
     part = text.str.extract_groups(_TIME).struct.field
 
@@ -179,5 +179,5 @@ _READERS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     BIGINT: _integer(_INTEGERS[BIGINT]),
     INTEGER: _integer(_INTEGERS[INTEGER]),
     BOOLEAN: _boolean,
-    TIME: _time,
+    TIME: instant,
 }

@@ -18,10 +18,10 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from message_tracking.loading import ledger
 from message_tracking.loading.events import Catalog, EventWriter
 from message_tracking.loading.ledger import FileKey, PullRecord
+from message_tracking.loading.line_formats import LineFormat, line_format
 from message_tracking.loading.log_files import BLOCK_SIZE
 from message_tracking.loading.summary import LoadSummary
-from message_tracking.parsing.log_events import LogEvents
-from message_tracking.parsing.reading import read_block
+from message_tracking.parsing.reading import ReadBlock
 from message_tracking.sources import Source
 from message_tracking.warehouse import Warehouse, fetch_all
 
@@ -104,7 +104,8 @@ class _ServerReplay:
         """Replay file by file, by name."""
         self.summary = LoadSummary(self.source.name, self.server)
         self.source_id = ledger.register_source(self.connection, self.source.name)
-        self.judged_at = datetime.now(UTC)
+        self.lines = line_format(self.source, self.connection)
+        self.read = self.lines.reader(datetime.now(UTC))
         for file_name in self._file_names():
             with self.connection, self.connection.cursor() as cursor:
                 self._replay(cursor, FileKey(self.source_id, ledger.TRACKING_LOG, self.server, file_name))
@@ -134,8 +135,8 @@ class _ServerReplay:
         writer = None
         self.summary.files += 1
         for line_ids, data in self._blocks(cursor, file):
-            lines = read_block(data, time_zone=self.source.time_zone, loaded_at=self.judged_at)
-            accepted, rejected = lines.events, lines.rejected
+            lines = self.read(data)
+            accepted, rejected = lines.accepted_line, lines.rejected
             self.summary.line_count += lines.line_count
             self.summary.rejected += rejected.height
             for reason, count in rejected["reason"].value_counts().iter_rows():
@@ -145,8 +146,8 @@ class _ServerReplay:
             else:
                 _rename_reasons(cursor, line_ids.gather(rejected["line"]), rejected["reason"])
                 if len(accepted):
-                    writer = writer or _open_writer(cursor, self.catalog, file)
-                    _take(cursor, writer, line_ids.gather(accepted.line), accepted)
+                    writer = writer or _open_writer(cursor, self.lines, self.catalog, file)
+                    _take(cursor, writer, line_ids.gather(accepted), lines)
             self.progress(len(data) - lines.line_count)
         if writer is not None:
             writer.enter_ids()
@@ -186,7 +187,7 @@ class _ServerReplay:
             yield pl.Series(ids, dtype=pl.Int64), bytes(data)
 
 
-def _open_writer(cursor: Cursor, catalog: Catalog, file: FileKey) -> EventWriter:
+def _open_writer(cursor: Cursor, lines: LineFormat, catalog: Catalog, file: FileKey) -> EventWriter:
     """Begin a pull that reads nothing: it stands where the last one of the file ended."""
     cursor.execute(
         """
@@ -199,13 +200,13 @@ def _open_writer(cursor: Cursor, catalog: Catalog, file: FileKey) -> EventWriter
         file.values,
     )
     record = PullRecord(*cursor.fetchall()[0])
-    return EventWriter(cursor, catalog, file, ledger.open_pull(cursor, file), record)
+    return lines.writer(cursor, catalog, file, ledger.open_pull(cursor, file), record)
 
 
-def _take(cursor: Cursor, writer: EventWriter, line_ids: pl.Series, accepted: LogEvents) -> None:
+def _take(cursor: Cursor, writer: EventWriter, line_ids: pl.Series, lines: ReadBlock) -> None:
     """Load lines that are accepted now, and note so beside them."""
-    writer.take(accepted)
-    writer.record.rejected_count -= len(accepted)
+    writer.take(lines)
+    writer.record.rejected_count -= len(line_ids)
     cursor.execute(
         "update raw.rejected_lines set replayed_by_load_id = %s where rejected_line_id = any(%s)",
         (writer.load_id, line_ids.to_list()),

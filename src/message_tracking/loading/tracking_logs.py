@@ -21,8 +21,9 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import ledger
 from message_tracking.loading.binary_copy import FixedColumn, copy_rows
-from message_tracking.loading.events import Catalog, EventWriter
+from message_tracking.loading.events import Catalog
 from message_tracking.loading.ledger import FileKey, PullRecord
+from message_tracking.loading.line_formats import line_format
 from message_tracking.loading.log_files import (
     BLOCK_SIZE,
     Block,
@@ -36,7 +37,7 @@ from message_tracking.loading.log_files import (
 )
 from message_tracking.loading.purging import alarm, forecasting
 from message_tracking.loading.summary import FailedFile, LoadSummary
-from message_tracking.parsing.reading import ReadBlock, read_block
+from message_tracking.parsing.reading import ReadBlock
 from message_tracking.source_files import SourceFile, SourceFiles
 from message_tracking.warehouse import Warehouse, fetch_all
 
@@ -124,6 +125,7 @@ class _ServerLoad:
         self.source = self.files.source
         self.source_id = ledger.register_source(self.connection, self.source.name)
         self.last_pulls = last_pulls(self.connection, self.source_id, ledger.TRACKING_LOG, self.server)
+        self.lines = line_format(self.source, self.connection)
         self.summary = LoadSummary(self.source.name, self.server)
         self.counting = Lock()
         self.unread_bytes = 0
@@ -137,7 +139,7 @@ class _ServerLoad:
         read_until = self._read_until()
         with ExitStack() as stack:
             lanes = [_Lane(self, self.connection, self._connect(stack, "catalog"))]
-            for number in range(2, _lane_count(files) + 1):
+            for number in range(2, (_lane_count(files) if self.lines.goes_side_by_side else 1) + 1):
                 extra = self._connect(stack, f"file {number}")
                 lanes.append(_Lane(self, extra, self._connect(stack, f"catalog {number}")))
             _load_side_by_side(lanes, files)
@@ -147,7 +149,7 @@ class _ServerLoad:
         self.summary.ignored += ledger.list_ignored(
             self.connection,
             [self.key(file) for file in self.files.other_files(self.server)],
-            "The name is not 0x<16 hex digits>.log or .log.gz, or not what `logs` asks for.",
+            self.lines.why_ignored,
         )
         return self.summary
 
@@ -163,7 +165,7 @@ class _ServerLoad:
     def _raise_alarm(self, read_until: datetime | None) -> None:
         """Say so where the server may soon delete what nobody has read."""
         now = self._read_until()
-        if read_until and now:
+        if read_until and now and not self.source.has_dialect:
             hours = (now - read_until).total_seconds() / 3600
             told = alarm(self.source, self.server, self.unread_bytes, hours)
             self.summary.alarms += [told] if told else []
@@ -225,7 +227,7 @@ class _Lane:
         load = self.server_load
         key, record = load.key(file), PullRecord()
         try:
-            pull = plan_pull(file, load.last_pulls.get(key.file_name))
+            pull = plan_pull(file, load.last_pulls.get(key.file_name), is_complete=load.lines.is_complete)
             if pull.is_unchanged:
                 load.progress(pull.size)
                 return
@@ -269,14 +271,14 @@ class _Lane:
 
     def _parsed_blocks(self, pull: Pull) -> Generator[tuple[Block, ReadBlock]]:
         """Judge blocks in a thread of its own, one ahead of the copying."""
-        blocks, time_zone = read_blocks(pull, self.server_load.block_size), self.server_load.source.time_zone
-        loaded_at = datetime.now(UTC)
+        blocks = read_blocks(pull, self.server_load.block_size)
+        read = self.server_load.lines.reader(datetime.now(UTC))
 
         def following() -> tuple[Block, ReadBlock] | None:
             block = next(blocks, None)
             if block is None:
                 return None
-            return block, read_block(block.data, time_zone=time_zone, loaded_at=loaded_at)
+            return block, read(block.data)
 
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="parse") as pool:
             upcoming = pool.submit(following)
@@ -295,13 +297,13 @@ class _FilePull:
         self.pull = pull
         self.record = record
         self.load_id = ledger.open_pull(cursor, key)
-        self.events = EventWriter(cursor, lane.catalog, key, self.load_id, record)
+        self.events = self.load.lines.writer(cursor, lane.catalog, key, self.load_id, record)
         self.reasons: dict[str, int] = {}
 
     def prepare(self, block: Block, lines: ReadBlock) -> Callable[[], None]:
         """Count a block's lines and lay out its events; what is returned copies them and the rejected lines."""
         first_line = self.pull.lines_before + self.record.line_count + 1
-        copy_events = self.events.prepare(lines.events)
+        copy_events = self.events.prepare(lines)
         self.events.note_rejected(lines.rejected)
         self.record.line_count += lines.line_count
         self.record.rejected_count += lines.rejected.height

@@ -79,7 +79,7 @@ _UUID = r"^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 _LOG_ID = r"^[0-9A-Za-z]0x[0-9A-Fa-f]{16}$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?$"
 _ID = r"^[0-9A-Fa-f]{1,8}$"
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LONGEST_AHEAD = timedelta(days=1)
 """How long after the load a line may say that it was written: clocks differ."""
 _LINE_FEED, _CARRIAGE_RETURN, _TAB = 10, 13, 9
@@ -234,7 +234,7 @@ def _check_strictly(lines: _Lines, rows: NDArray[np.int64], time_zone: str, load
         "log_id_range": pl.col("f1").str.contains("^..x[0-7]"),
         "date_form": date.str.contains(_DATE),
         "date_calendar": occurred_at.is_not_null(),
-        "date_range": occurred_at.is_between(_EARLIEST, loaded_at.astimezone(UTC) + LONGEST_AHEAD),
+        "date_range": occurred_at.is_between(EARLIEST, loaded_at.astimezone(UTC) + LONGEST_AHEAD),
         "message_id_length": pl.col("f3").str.contains(_ID),
         "delivery_id_length": pl.col("f4").str.contains(_ID),
         "url_id_length": pl.col("f5").str.contains(_ID),

@@ -9,7 +9,7 @@ build_window as (
 select
     loads.load_id,
     loads.kind,
-    loads.accepted_count
+    loads.event_count
 from loads
 cross join build_window
 where
