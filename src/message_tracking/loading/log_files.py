@@ -71,8 +71,11 @@ class LastPull:
     """Lines up to `to_offset`: those of its pull and of the pulls that it continued."""
 
 
-def last_pulls(connection: Connection, source_id: int, kind: str, server: str) -> dict[str, LastPull]:
-    """Read the last pull that counts of each file of a server, by the file's name in the ledger."""
+def last_pulls(connection: Connection, server: tuple[int, str, str], names: list[str]) -> dict[str, LastPull]:
+    """Read the last pull that counts of each of these files, by their names in the ledger.
+
+    `server` is source_id, kind and server of all of them. What was read of files that are gone costs nothing.
+    """
     rows = fetch_all(
         connection,
         """
@@ -81,7 +84,7 @@ def last_pulls(connection: Connection, source_id: int, kind: str, server: str) -
                 *,
                 max(position) filter (where from_offset = 0) over (partition by file_name) as beginning
             from ops.file_ledger
-            where (source_id, kind, server) = (%s, %s, %s) and status = 'loaded'
+            where (source_id, kind, server) = %s and file_name = any(%s) and status = 'loaded'
         )
         select distinct on (file_name)
             file_name, to_offset, head_digest, head_length, modified_ns,
@@ -89,7 +92,7 @@ def last_pulls(connection: Connection, source_id: int, kind: str, server: str) -
         from pulls
         order by file_name, position desc
         """,
-        (source_id, kind, server),
+        (server, names),
     )
     connection.rollback()
     return {

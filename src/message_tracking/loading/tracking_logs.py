@@ -27,6 +27,7 @@ from message_tracking.loading.line_formats import line_format
 from message_tracking.loading.log_files import (
     BLOCK_SIZE,
     Block,
+    LastPull,
     Pull,
     head_digest,
     head_length,
@@ -124,7 +125,7 @@ class _ServerLoad:
         """Prepare what lasts for all files."""
         self.source = self.files.source
         self.source_id = ledger.register_source(self.connection, self.source.name)
-        self.last_pulls = last_pulls(self.connection, self.source_id, ledger.TRACKING_LOG, self.server)
+        self.last_pulls: dict[str, LastPull] = {}
         self.lines = line_format(self.source, self.connection)
         self.summary = LoadSummary(self.source.name, self.server)
         self.counting = Lock()
@@ -136,6 +137,10 @@ class _ServerLoad:
         files = self.files.log_files(self.server)
         if self.source.servers and not files:
             self.summary.warnings.append(f"{self.source.name}/{self.server} has no logs, although `servers` names it.")
+        keys = [self.key(file) for file in files]
+        self.last_pulls = last_pulls(
+            self.connection, (self.source_id, ledger.TRACKING_LOG, self.server), [key.file_name for key in keys]
+        )
         read_until = self._read_until()
         with ExitStack() as stack:
             lanes = [_Lane(self, self.connection, self._connect(stack, "catalog"))]
