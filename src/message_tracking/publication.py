@@ -19,6 +19,8 @@ from message_tracking.warehouse import Connection, Warehouse, fetch_all
 
 KEPT_PUBLICATIONS = 5
 LEASE = timedelta(minutes=15)
+FULL_FROM_EVENTS = 1_000_000
+"""From so many new events on a candidate that is mostly new is computed anew: looking each row up would take longer."""
 SHELL_HOLDER = "message-tracking on "
 """How the names of holders begin that build by hand."""
 
@@ -72,8 +74,9 @@ def open_candidate(  # noqa: PLR0913  (what may be left out goes by name)
 ) -> Candidate | None:
     """Open a candidate for everything loaded since the live publication; None where nothing is new.
 
-    It takes in everything there is where it is to be `full`, or where the live publication was built from another
-    `project` (`building.project_digest`): old rows under old formulas beside new ones would be a mixture. With
+    It takes in everything there is where it is to be `full`, where the live publication was built from another
+    `project` (`building.project_digest`), as old rows under old formulas beside new ones would be a mixture, and where
+    more than `FULL_FROM_EVENTS`, and more than all that is published, is new: that takes less time then. With
     `only_published` it takes in what the live publication has taken in and nothing newer, to be compared with it.
 
     The same holder gets its open candidate back, so a retried task goes on with it, unless it now wants a full build:
@@ -101,16 +104,34 @@ def open_candidate(  # noqa: PLR0913  (what may be left out goes by name)
                     status, base_publication_id, from_position, to_position, is_full, holder, has_session, lease_until,
                     project_digest, event_count
                 )
+                with live as (
+                    select
+                        coalesce(max(to_position), 0) as position,
+                        coalesce(bool_or(project_digest <> %(project)s), false) as is_of_another_project
+                    from ops.publications
+                    where publication_id = %(live)s
+                ), logs as (
+                    select
+                        coalesce(sum(event_count) filter (where loads.position <= live.position), 0) as published_count,
+                        coalesce(sum(event_count) filter (where loads.position > live.position), 0) as new_count
+                    from ops.file_ledger as loads
+                    cross join live
+                    where loads.kind = 'tracking_log'
+                )
                 select
                     'open', %(live)s, base.position, max(loads.position), base.is_full, %(holder)s, %(has_session)s,
                     clock_timestamp() + %(lease)s, %(project)s,
                     coalesce(sum(loads.event_count) filter (where loads.kind = 'tracking_log'), 0)
                 from (
                     select
-                        coalesce(max(to_position), 0) as position,
-                        %(full)s or coalesce(bool_or(project_digest <> %(project)s), false) as is_full
-                    from ops.publications
-                    where publication_id = %(live)s
+                        live.position,
+                        %(full)s or live.is_of_another_project or (
+                            not %(only_published)s
+                            and logs.published_count > 0
+                            and logs.new_count > greatest(logs.published_count, %(full_from)s)
+                        ) as is_full
+                    from live
+                    cross join logs
                 ) as base
                 inner join ops.file_ledger as loads
                     on
@@ -122,6 +143,7 @@ def open_candidate(  # noqa: PLR0913  (what may be left out goes by name)
                 {
                     "live": live,
                     "full": full,
+                    "full_from": FULL_FROM_EVENTS,
                     "only_published": only_published,
                     "project": project,
                     "holder": holder,

@@ -9,6 +9,7 @@ from decimal import Decimal
 import psycopg2
 import pytest
 
+from message_tracking import publication
 from message_tracking.building import build
 from message_tracking.errors import HeldError, MessageTrackingError, RefusedError
 from message_tracking.pipeline import be_quiet, publish_what_is_new
@@ -267,6 +268,31 @@ def test_a_full_build_is_no_going_on_with_another_one(pipeline, described, wareh
     # What is computed anew has what is new in it.
     assert open_candidate(warehouse, "holder") == full
     assert open_candidate(warehouse, "holder", full=True) == full
+
+
+@pytest.mark.parametrize(("new_count", "full_from", "is_full"), [(5, 4, False), (6, 5, True), (6, 6, False)])
+def test_what_is_mostly_new_is_computed_anew(
+    pipeline, described, warehouse, connection, monkeypatch, new_count, full_from, is_full
+):
+    monkeypatch.setattr(publication, "FULL_FROM_EVENTS", full_from)
+    pipeline.load()
+    first = open_candidate(warehouse, "holder")
+    assert not first.is_full
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "update ops.publication_state set live_publication = %s, candidate_publication = null",
+            (first.publication_id,),
+        )
+    described.write_log(
+        [line(number, 103, 1000, 1, number) for number in range(10, 10 + new_count)], name=f"0x{10:016x}.log"
+    )
+    pipeline.load()
+    assert open_candidate(warehouse, "holder").is_full == is_full
+    connection.rollback()
+    (counted,) = fetch_all(
+        connection, "select event_count from ops.publications where status = 'open' and publication_id > 1"
+    )
+    assert counted == (new_count + 5 * is_full,)
 
 
 def test_what_was_published_is_reported_so_although_old_versions_cannot_be_deleted_yet(
