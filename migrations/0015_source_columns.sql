@@ -13,3 +13,6 @@ comment on table ops.source_columns is
 comment on column ops.source_columns.kind is 'The table of reference data that they are read for.';
 comment on column ops.source_columns.column_name is 'With its table, as the source spells it.';
 comment on column ops.source_columns.data_type is 'As the source''s information_schema names it.';
+
+comment on column ops.file_ledger.head_digest is
+'Of a tracking log SHA-256 of its first head_length bytes; of reference data of what its tables and columns are called, null where they have their usual names.';

@@ -1,10 +1,12 @@
 """The sources file: where tracking logs and reference data come from (design §4.2)."""
 
+import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -129,6 +131,11 @@ class Source(BaseModel):
     overlap_seconds: Annotated[int, Field(ge=0)] = 3600
     """How much of what a pull of a database has read the next one reads again: rows appear later than they say."""
     most_seconds_per_statement: Annotated[int, Field(gt=0)] = 60
+
+    def names_digest(self, kind: str) -> bytes | None:
+        """SHA-256 of how tables and columns of a kind of reference data are called; None where all is as usual."""
+        named = self.tables.get(kind), self.columns.get(kind)
+        return sha256(json.dumps(named, sort_keys=True).encode()).digest() if any(named) else None
 
     @property
     def has_dialect(self) -> bool:

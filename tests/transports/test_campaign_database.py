@@ -218,6 +218,21 @@ def test_columns_that_change_stop_their_table_and_no_other(campaign, load, query
     assert load(columns={"deliveries": {"label": None}, "recipients": {"email_format": None}}).warnings == []
 
 
+def test_a_type_that_is_accepted_stays_so_and_other_names_read_all_again(campaign, load, query):
+    load()
+    campaign.execute("alter table neolane.NmsTrackingUrl alter iOccurrence type bigint")
+    assert len(load().failed_files) == 1
+    assert load(accept_columns=True).failed_files == []
+    assert load().failed_files == []
+
+    campaign.execute("alter table neolane.NmsBroadLogRcp add iOther smallint default 7")
+    load()
+    named = {"messages": {"status": "iOther"}}
+    assert load(columns=named).accepted == BROADLOGS
+    assert query("select distinct status from raw.messages where superseded_by_load_id is null") == [(7,)]
+    assert load(columns=named).line_count < 10
+
+
 def test_tables_and_columns_may_have_other_names_and_another_clock(campaign, load, query):
     campaign.execute(
         """

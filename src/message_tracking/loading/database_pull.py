@@ -66,6 +66,8 @@ class _Pull:
     key: FileKey
     accept_columns: bool = field(kw_only=True)
     record: PullRecord = field(default_factory=PullRecord)
+    has_other_columns: bool = False
+    """Whether the tables look otherwise than when they were last read."""
 
     def run(self) -> None:
         """Read what was changed since the last pull; leave no trace in the ledger where nothing was."""
@@ -79,9 +81,10 @@ class _Pull:
             load_id = ledger.open_pull(cursor, self.key)
             self.record.accepted_count = stage.merge(load_id)
             self.record.already_loaded_count = self.record.line_count - self.record.accepted_count
-            if not (self.record.accepted_count or self.record.warnings):
+            if not (self.record.accepted_count or self.has_other_columns):
                 self.connection.rollback()
                 return
+            self.record.head_digest = self.source.names_digest(self.table.name)
             self.record.modified_ns = int(began_at.timestamp()) * 10**9
             ledger.forget_failures(cursor, self.key, but=[load_id])
             ledger.finish_pull(cursor, load_id, self.record)
@@ -95,10 +98,13 @@ class _Pull:
         summary.warnings.extend(self.record.warnings)
 
     def _since(self) -> datetime | None:
-        """From which change on rows are read: the source's clock when the last pull began, less the overlap."""
+        """From which change on rows are read: the source's clock when the last pull began, less the overlap.
+
+        None, which is all, where there was none, or where it has read other columns.
+        """
         newest = fetch_all(
             self.connection,
-            "select modified_ns from ops.file_ledger "
+            "select modified_ns, head_digest from ops.file_ledger "
             "where (source_id, kind, server, file_name) = (%s, %s, %s, %s) and status = 'loaded' "
             "order by position desc limit 1",
             self.key.values,
@@ -106,7 +112,10 @@ class _Pull:
         self.connection.rollback()
         if not newest:
             return None
-        return datetime.fromtimestamp(newest[0][0] // 10**9, UTC) - timedelta(seconds=self.source.overlap_seconds)
+        ((began_ns, digest),) = newest
+        if (digest and bytes(digest)) != self.source.names_digest(self.table.name):
+            return None
+        return datetime.fromtimestamp(began_ns // 10**9, UTC) - timedelta(seconds=self.source.overlap_seconds)
 
     def _look(self, cursor: Cursor) -> tuple[datetime, Reading]:
         """Tell the source's clock, and check its tables and what has changed about them."""
@@ -144,7 +153,8 @@ class _Pull:
                 f"{'; '.join(changed)}. Nothing of it was loaded.",
                 "Where that is as it should be, run `message-tracking load --accept-columns` once.",
             )
-        if known != columns:
+        self.has_other_columns = known != columns
+        if self.has_other_columns:
             cursor.execute(
                 "delete from ops.source_columns where (source_id, kind) = (%s, %s)",
                 (self.key.source_id, self.table.name),

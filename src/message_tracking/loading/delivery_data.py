@@ -124,18 +124,20 @@ class _Pull:
             raise UnreadableFileError(f"{self.file} cannot be read: {error}.") from error
         self.record.file_size, self.record.modified_ns = state.size, state.modified_ns
         self.record.to_offset = state.size
+        self.record.head_digest = self.source.names_digest(self.table.name)
 
     def _is_unchanged(self) -> bool:
-        """Whether the newest loaded pull of this file found the same size and the same time of change."""
+        """Whether the newest loaded pull of this file found the same size and time of change, and the same names."""
         newest = fetch_all(
             self.connection,
-            "select file_size, modified_ns from ops.file_ledger "
+            "select file_size, modified_ns, encode(head_digest, 'hex') from ops.file_ledger "
             "where (source_id, kind, server, file_name) = (%s, %s, %s, %s) and status = 'loaded' "
             "order by position desc limit 1",
             self.key.values,
         )
         self.connection.rollback()
-        return newest == [(self.record.file_size, self.record.modified_ns)]
+        digest = self.record.head_digest
+        return newest == [(self.record.file_size, self.record.modified_ns, digest and digest.hex())]
 
     def _load(self, cursor: Cursor) -> None:
         stage = Stage(cursor, self.table)

@@ -93,7 +93,9 @@ def test_gzip_and_a_last_row_without_line_feed(warehouse: Warehouse, folder: Pat
     assert query("select file_name, line_count from ops.file_ledger") == [("recipients.csv.gz", 1)]
 
 
-def test_columns_by_the_names_that_the_sources_file_gives_them(load: Load, query: Query) -> None:
+def test_columns_by_the_names_that_the_sources_file_gives_them(
+    load: Load, query: Query, warehouse: Warehouse, folder: Path
+) -> None:
     named = {"recipients": {"recipient_id": "Id", "email": "Address", "last_name": "Address", "email_format": None}}
     header = "Id,email,Address,first_name,modified_at"
     summary = load("5,old@b.example,a@b.example,A,", header=header, columns=named)
@@ -101,6 +103,11 @@ def test_columns_by_the_names_that_the_sources_file_gives_them(load: Load, query
     assert query("select recipient_id, last_name, email, email_format from raw.recipients") == [
         (5, "a@b.example", "a@b.example", None)
     ]
+    # A file that has not changed is read again where its columns have other names by now.
+    others = {"recipients": named["recipients"] | {"email": "email"}}
+    for names, files in ((named, 0), (others, 1), (others, 0)):
+        assert load_delivery_data(warehouse, folder_source(folder.parent, columns=names)).files == files
+    assert query("select email from raw.recipients where superseded_by_load_id is null") == [("old@b.example",)]
     (failed,) = load("1", header=HEADER, columns=named).failed_files
     assert "the column Id is missing; found: recipient_id, first_name" in failed.reason
 
