@@ -125,7 +125,8 @@ class LocalAirflow:
             "CORE__PLUGINS_FOLDER": self.settings.project / "plugins",
             "CORE__LOAD_EXAMPLES": False,
             "CORE__EXECUTOR": "message_tracking_airflow.executor.WarmLocalExecutor",
-            "CORE__PARALLELISM": 16,
+            # Tasks that watch dbt take time from it: as many as the cores can bear.
+            "CORE__PARALLELISM": 3 * (os.cpu_count() or 2),
             # A DAG must not run before its consumer is known, or its asset events are lost.
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": True,
             "CORE__DAGBAG_IMPORT_TIMEOUT": 120,

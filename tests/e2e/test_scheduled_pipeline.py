@@ -20,7 +20,7 @@ from message_tracking.pipeline import publish_what_is_new
 from message_tracking.sources import read_sources
 from message_tracking.transports.opening import open_source
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 LATE_DELIVERY = "451401954"
 FOREIGN_CLICKS = "".join(
