@@ -186,7 +186,15 @@ def test_a_suite_interrupted_halfway_has_no_result(judged, records):
         publish(judged.warehouse, judged.settings, 1)
 
 
-def test_interrupted_dbt_tests_have_no_result(judged, records):
+@pytest.fixture
+def interruptible():
+    """Let SIGINT interrupt, which whoever runs the tests in the background has it not do."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupted_dbt_tests_have_no_result(judged, records, interruptible):
     """Interrupt dbt in earnest once its first test has passed; what it recorded by then must not be enough."""
     plant(judged.warehouse, forget(DBT_SUITE))
 
