@@ -9,7 +9,7 @@ from tests.transports.counterparts import COUNTERPARTS, Counterpart
 
 from message_tracking.source_files import SourceFiles
 from message_tracking.sources import Source
-from message_tracking.transports import remote
+from message_tracking.transports import retrying
 from message_tracking.transports.opening import open_source
 
 
@@ -23,8 +23,8 @@ def counterpart(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Coun
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once."""
-    monkeypatch.setattr(remote, "FIRST_WAIT_SECONDS", 0.001)
-    monkeypatch.setattr(remote, "LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(retrying, "LONGEST_WAIT_SECONDS", 0.01)
 
 
 @pytest.fixture

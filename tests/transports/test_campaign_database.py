@@ -41,10 +41,8 @@ ROWS = f"""
 
 
 @pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try again at once, and read in several statements."""
-    monkeypatch.setattr(transport, "FIRST_WAIT_SECONDS", 0.001)
-    monkeypatch.setattr(transport, "LONGEST_WAIT_SECONDS", 0.01)
+def short_statements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read in several statements."""
     monkeypatch.setattr(database_pull, "ROWS_PER_STATEMENT", 30_000)
 
 

@@ -15,10 +15,10 @@ from message_tracking.loading.reference_tables import (
     BIGINT,
     BOOLEAN,
     INTEGER,
-    REFERENCE_TABLES,
     TEXT,
     TIME,
     ReferenceTable,
+    reference_table,
 )
 
 _DTYPES: Mapping[str, pl.DataType] = {
@@ -28,7 +28,6 @@ _DTYPES: Mapping[str, pl.DataType] = {
     BOOLEAN: pl.Boolean(),
     TIME: pl.Datetime("us"),
 }
-_TABLES = {table.name: table for table in REFERENCE_TABLES}
 _SUMMED_UP = ("contact_at", "to_deliver_count")
 
 _LEAVE_OUT_KNOWN = """
@@ -91,7 +90,7 @@ class DerivedRows:
         """Stage rows by table, those of later lines after those of earlier ones."""
         for name, frame in rows.items():
             if frame.height:
-                complete = _complete(_TABLES[name], frame)
+                complete = _complete(reference_table(name), frame)
                 numbers = pl.int_range(self._row_count, self._row_count + frame.height, eager=True)
                 self._stage(name).add(complete.with_columns(row_number=numbers))
                 self._row_count += frame.height
@@ -111,7 +110,7 @@ class DerivedRows:
     def _stage(self, name: str) -> Stage:
         """Return the stage of a table."""
         if name not in self._stages:
-            self._stages[name] = Stage(self._cursor, _TABLES[name])
+            self._stages[name] = Stage(self._cursor, reference_table(name))
         return self._stages[name]
 
     def _leave_out_known(self, stage: Stage) -> None:

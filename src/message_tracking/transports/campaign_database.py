@@ -6,30 +6,22 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from functools import partial
+from typing import TypeVar
 
 import psycopg2
-import tenacity
 
 from message_tracking.errors import UnreadableFileError
 from message_tracking.source_files import SourceFile
 from message_tracking.transports.connections import SourceConnection
+from message_tracking.transports.retrying import ATTEMPTS, BrokenError, again_where_broken, one_line
 from message_tracking.warehouse import Connection
-
-ATTEMPTS = 5
-"""A session that breaks off is opened again, so often in a row."""
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 30
 
 _CONNECT_SECONDS = 10
 _SILENCE_SECONDS = 30
 """How long after the end of its time a statement is waited for: the server should have ended it."""
 
 Answer = TypeVar("Answer")
-
-
-class _BrokenError(Exception):
-    """A session broke off, or never began, because of the way there or because the server went away."""
 
 
 @dataclass(frozen=True)
@@ -63,26 +55,20 @@ class CampaignDatabase:
         own, so that no old rows are held back there. `action` may raise psycopg2.Error for that session only. Raises
         UnreadableFileError with what the server says.
         """
-        attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
-            retry=tenacity.retry_if_exception_type(_BrokenError),
-            reraise=True,
-        )
         try:
-            return cast("Answer", attempts(self._attempt, action))
-        except _BrokenError as error:
+            return again_where_broken(partial(self._attempt, action))
+        except BrokenError as error:
             raise UnreadableFileError(
-                f"The database {self} cannot be reached, {ATTEMPTS} times in a row: {error}.",
+                f"The database {self} cannot be reached, {ATTEMPTS} times in a row: {one_line(error.__cause__)}.",
                 "Is it up, and may this machine connect to it? The next load reads what is missing.",
-            ) from error
+            ) from error.__cause__
         except psycopg2.errors.QueryCanceled as error:
             raise UnreadableFileError(
                 f"The database {self}: a statement took longer than {self.most_seconds_per_statement} s.",
                 "Its table needs an index on the column of the last change; or raise most_seconds_per_statement.",
             ) from error
         except psycopg2.Error as error:
-            raise UnreadableFileError(f"The database {self} refuses: {_one_line(error)}.") from error
+            raise UnreadableFileError(f"The database {self} refuses: {one_line(error)}.") from error
 
     def _attempt(self, action: Callable[[Connection], Answer]) -> Answer:
         with closing(self._open()) as session, self._ended_in_time(session):
@@ -92,7 +78,7 @@ class CampaignDatabase:
                 # What a server says of a statement has a code; that the line is cut has none.
                 is_going_away = isinstance(error, psycopg2.errors.AdminShutdown | psycopg2.errors.CrashShutdown)
                 if error.pgcode is None or is_going_away:
-                    raise _BrokenError(_one_line(error)) from error
+                    raise BrokenError from error
                 raise
 
     def _open(self) -> Connection:
@@ -114,7 +100,7 @@ class CampaignDatabase:
             # A server that answers and says no will say so again, and may lock the login for it.
             if "FATAL" in str(error) and "starting up" not in str(error):
                 raise
-            raise _BrokenError(_one_line(error)) from error
+            raise BrokenError from error
         session.autocommit = True
         return session
 
@@ -151,7 +137,3 @@ class NoFiles:
     def files(self, folder: str) -> list[SourceFile]:  # noqa: ARG002
         """None."""
         return []
-
-
-def _one_line(error: psycopg2.Error) -> str:
-    return " ".join(str(error).split()).rstrip(".")

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from tempfile import TemporaryFile
 from threading import Lock
 from time import monotonic, sleep
 from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import unquote
 
-import tenacity
 from fsspec import AbstractFileSystem
 
 from message_tracking.errors import UnreadableFileError
 from message_tracking.source_files import FileState, SourceFile
 from message_tracking.transports.connections import SourceConnection
+from message_tracking.transports.retrying import ATTEMPTS, BrokenError, again_where_broken, one_line
 
 FIRST_BYTES = 1 << 16
 LONGEST_AHEAD = 4 << 20
@@ -26,9 +26,6 @@ LONGEST_AHEAD = 4 << 20
 CONNECT_SECONDS = 20
 SILENT_SECONDS = 60
 """After so long a silence a connection counts as broken."""
-ATTEMPTS = 5
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 30.0
 
 Result = TypeVar("Result")
 
@@ -88,17 +85,11 @@ class Link:
         Raises what the other machine says that is not there or not allowed, and UnreadableFileError, which begins with
         `what`, where no attempt came through.
         """
-        attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
-            retry=tenacity.retry_if_exception_type(_BrokenError),
-            reraise=True,
-        )
         try:
-            return cast("Result", attempts(self._attempt, action))
-        except _BrokenError as error:
+            return again_where_broken(partial(self._attempt, action))
+        except BrokenError as error:
             raise UnreadableFileError(
-                f"{what} cannot be reached, {ATTEMPTS} times in a row: {_reason(error.__cause__)}.",
+                f"{what} cannot be reached, {ATTEMPTS} times in a row: {one_line(error.__cause__)}.",
                 "Look whether that machine is up and lets this one in; the next load goes on where this one ended.",
             ) from error.__cause__
 
@@ -124,7 +115,7 @@ class Link:
             with self._connecting:
                 if self._file_system is files:
                     self._file_system = None
-            raise _BrokenError from error
+            raise BrokenError from error
 
     def wait_for_pace(self, size: int) -> None:
         """Wait until so many bytes may be read."""
@@ -143,15 +134,6 @@ def ended_early(shown: str, found: int, expected: int) -> UnreadableFileError:
         f"{shown} ends at byte {found}, not at {expected} as it should.",
         "It was cut on its way, replaced or is being written anew; the next load reads it.",
     )
-
-
-class _BrokenError(Exception):
-    """An attempt did not come through; its cause says why."""
-
-
-def _reason(error: BaseException | None) -> str:
-    """Say in a line what an error says, or what it is where it says nothing."""
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -315,7 +297,7 @@ class RemoteTree:
             entries = self.link.call(self._shown(path), lambda files: files.ls(path, detail=True))
         except (PermissionError, NotADirectoryError) as error:
             raise UnreadableFileError(
-                f"The folder {self._shown(path)} cannot be read: {_reason(error)}.",
+                f"The folder {self._shown(path)} cannot be read: {one_line(error)}.",
                 "Let the connection's login read it.",
             ) from error
         own = path.rstrip("/")

@@ -11,7 +11,7 @@ from message_tracking.errors import UnreadableFileError
 from message_tracking.loading.summary import LoadSummary
 from message_tracking.loading.tracking_logs import load_tracking_logs
 from message_tracking.sources import Source
-from message_tracking.transports import remote
+from message_tracking.transports import retrying
 from message_tracking.transports.connections import SourceConnection
 from message_tracking.transports.opening import open_source
 from message_tracking.warehouse import Warehouse
@@ -67,8 +67,8 @@ def test_a_server_of_which_much_was_unread_raises_the_alarm(grow, load):
 @pytest.fixture
 def fail(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
     """Load the server from a machine that is away; returns what is said."""
-    monkeypatch.setattr(remote, "FIRST_WAIT_SECONDS", 0.001)
-    monkeypatch.setattr(remote, "LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(retrying, "LONGEST_WAIT_SECONDS", 0.01)
     source = Source(name="campaign", kind="http", connection="away", path=Path("/"), most_log_megabytes=1)
 
     def load() -> str:
