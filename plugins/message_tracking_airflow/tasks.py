@@ -185,6 +185,25 @@ def audit_everything() -> None:
         )
 
 
+# A publication may be going on: wait for it.
+@task(retries=120, retry_delay=timedelta(minutes=1))
+def erase_recipients() -> dict[str, Any]:
+    """Erase whom the run's params name, or only say what there is of them; returns the receipt."""
+    from message_tracking.erasing.erasure import erase  # noqa: PLC0415
+
+    params = get_current_context()["params"]
+    done = erase(
+        WarehouseHook().get_warehouse(),
+        Settings.from_environment(),
+        params["recipient_ids"],
+        listed=params["listed"],
+        dry_run=params["dry_run"],
+        report=log.info,
+    )
+    log.info("%s", done.report())
+    return {"erasure_id": done.erasure_id, "recipient_count": done.recipient_count, "counts": dict(done.counts)}
+
+
 def holder(run_id: str) -> str:
     """Name the DAG run in the list of publications."""
     return f"publish_tracking_marts {run_id}"
@@ -226,6 +245,7 @@ def _announce(warehouse: Warehouse, summary: "LoadSummary") -> dict[str, Any]:
         "accepted": summary.accepted,
         "rejected": summary.rejected,
         "already_loaded": summary.already_loaded,
+        "erased": summary.erased,
     }
     log.info("%s %s: %s; rejected by reason: %s", summary.source, summary.server, counts, dict(summary.reject_reasons))
     # A try that was killed after its commit has announced nothing.

@@ -247,6 +247,19 @@ def abandon_open(warehouse: Warehouse, *, force: bool = False) -> int | None:
         return candidate
 
 
+def keep_builds_away(connection: Connection) -> None:
+    """Let nobody build, publish or roll back until the caller's transaction ends; undo what a dead holder has left.
+
+    Raises HeldError while a build is going on.
+    """
+    live, candidate = _lock_state(connection)
+    if candidate is not None:
+        _raise_if_alive(connection, candidate)
+        _close(connection, candidate, "abandoned", "its holder is gone")
+        with connection.cursor() as cursor:
+            cursor.execute("select ops.undo_newer_than(%s)", (live,))
+
+
 def candidate_by_hand(warehouse: Warehouse) -> int | None:
     """Return the number of the open candidate to whoever goes on with it in a shell; None where none is open.
 

@@ -5,7 +5,13 @@ from message_tracking.settings import PROJECT
 
 Dags = dict[str, Any]
 
-EXPECTED = {"ingest_delivery_data", "ingest_tracking_logs", "maintain_warehouse", "publish_tracking_marts"}
+EXPECTED = {
+    "erase_recipients",
+    "ingest_delivery_data",
+    "ingest_tracking_logs",
+    "maintain_warehouse",
+    "publish_tracking_marts",
+}
 
 
 def test_every_dag_is_read_without_an_error(parsed: dict[str, Any]) -> None:
@@ -53,6 +59,7 @@ def test_assets_link_the_ingests_to_the_publication(parsed: dict[str, Any]) -> N
         "published_marts": "publish_tracking_marts",
     }
     assert parsed["consumed"] == {
+        "erase_recipients": [],
         "ingest_tracking_logs": [],
         "ingest_delivery_data": [],
         "maintain_warehouse": [],

@@ -193,6 +193,8 @@ def _show(summaries: list[LoadSummary]) -> None:
             click.echo(f"{where}: {summary.unfinished} file(s) end with an unfinished line, which waits")
         if summary.ignored:
             click.echo(f"{where}: {summary.ignored} file(s) are not named like what is read there and were left alone")
+        if summary.erased:
+            click.echo(f"{where}: turned away {summary.erased:,} of erased persons")
         for warning in summary.warnings:
             click.echo(f"Warning: {warning}", err=True)
         for alarm in summary.alarms:

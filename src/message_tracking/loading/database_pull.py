@@ -80,7 +80,8 @@ class _Pull:
             self.record.line_count = stage.count()
             load_id = ledger.open_pull(cursor, self.key)
             self.record.accepted_count = stage.merge(load_id)
-            self.record.already_loaded_count = self.record.line_count - self.record.accepted_count
+            self.record.erased_count = stage.erased_count
+            self.record.already_loaded_count = self.record.line_count - stage.erased_count - self.record.accepted_count
             if not (self.record.accepted_count or self.has_other_columns):
                 self.connection.rollback()
                 return
@@ -95,6 +96,7 @@ class _Pull:
         summary.line_count += self.record.line_count
         summary.accepted += self.record.accepted_count
         summary.already_loaded += self.record.already_loaded_count
+        summary.erased += self.record.erased_count
         summary.warnings.extend(self.record.warnings)
 
     def _since(self) -> datetime | None:

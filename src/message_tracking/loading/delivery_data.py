@@ -148,8 +148,9 @@ class _Pull:
             self._tell(rows.byte_count)
         self._check_rejects()
         self.record.accepted_count = stage.merge(load_id)
+        self.record.erased_count = stage.erased_count
         self.record.already_loaded_count = (
-            self.record.line_count - self.record.rejected_count - self.record.accepted_count
+            self.record.line_count - self.record.rejected_count - stage.erased_count - self.record.accepted_count
         )
         ledger.forget_failures(cursor, self.key, but=[load_id])
         ledger.finish_pull(cursor, load_id, self.record)
@@ -189,7 +190,7 @@ class _Pull:
     def _fail(self, reason: str) -> None:
         """Write that nothing of the file counts. The accepted ones are those that could have been."""
         self.record.accepted_count = self.record.line_count - self.record.rejected_count
-        self.record.already_loaded_count = 0
+        self.record.already_loaded_count = self.record.erased_count = 0
         self.record.error = reason
         self.record.sample_rejects = self.rejects.samples
         ledger.write_failure(self.connection, self.key, self.record)
@@ -201,5 +202,6 @@ class _Pull:
         self.summary.accepted += self.record.accepted_count
         self.summary.rejected += self.record.rejected_count
         self.summary.already_loaded += self.record.already_loaded_count
+        self.summary.erased += self.record.erased_count
         self.summary.reject_reasons.update(self.rejects.reasons)
         self.summary.warnings.extend(self.record.warnings)

@@ -137,6 +137,14 @@ class DialectWriter(EventWriter):
     def note_rejected(self, rejected: pl.DataFrame) -> None:
         """There are no gaps between hashes."""
 
+    def _forget_ids(self, erased: Mapping[str, NDArray[np.int64]]) -> None:
+        """Let the ids not count as loaded."""
+        for counters in erased.values():
+            self.cursor.execute(
+                "delete from ops.hashed_ids where source_id = %s and counter = any(%s)",
+                (self.file.source_id, counters.tolist()),
+            )
+
     def enter_ids(self) -> None:
         """Bring the reference rows in; the ids are entered already."""
         self.derived.merge(self.load_id)

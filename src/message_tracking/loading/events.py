@@ -1,6 +1,6 @@
 """Accepted lines into raw.events, each id once, within an open transaction (design §6)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,6 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  (the cla
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from message_tracking.loading.binary_copy import copy_encoded
+from message_tracking.loading.erased import turn_away_events
 from message_tracking.loading.id_ranges import (
     IdsByPrefix,
     IdSet,
@@ -72,6 +73,7 @@ class EventWriter:
         self.known: dict[str, IdSet] = {}
         self.added = IdsByPrefix()
         self.other = IdsByPrefix()
+        self.erased: dict[str, IdSet] = {}
 
     def take(self, lines: ReadBlock) -> None:
         """Copy the events that are new and count all."""
@@ -103,6 +105,18 @@ class EventWriter:
         prefix = ids["prefix"].cast(pl.Binary).bin.get(0).to_numpy().astype(np.uint8)
         self.other.add(prefix, ids["counter"].to_numpy())
 
+    def turn_away_erased(self) -> None:
+        """Take back the events of erased persons. Their ids are not loaded, and no gaps either."""
+        erased = turn_away_events(self.cursor, self.load_id)
+        count = sum(len(counters) for counters in erased.values())
+        self.record.accepted_count -= count
+        self.record.erased_count += count
+        self._forget_ids(erased)
+
+    def _forget_ids(self, erased: Mapping[str, NDArray[np.int64]]) -> None:
+        """Let the ids, by prefix, not count as loaded."""
+        self.erased = {prefix: IdSet.of_counters(counters) for prefix, counters in erased.items()}
+
     def enter_ids(self) -> None:
         """Enter the ids into the ledger, and take back what another load has committed meanwhile."""
         for prefix in sorted(self.added.sets.keys() | self.other.sets.keys()):
@@ -111,7 +125,8 @@ class EventWriter:
             doubled = take_out_loaded_elsewhere(self.cursor, self.load_id, self.file.source_id, prefix, added)
             self.record.accepted_count -= doubled
             self.record.already_loaded_count += doubled
-            add_ids(self.cursor, self.file, prefix, added, self.other.sets.get(prefix, IdSet()))
+            other, erased = self.other.sets.get(prefix, IdSet()), self.erased.get(prefix, IdSet())
+            add_ids(self.cursor, self.file, prefix, added, other, erased=erased)
 
     def _is_new(self, accepted: LogEvents) -> NDArray[np.bool_]:
         """Mark the events that neither this pull nor any other of the source has brought before."""

@@ -129,8 +129,13 @@ def take_out_loaded_elsewhere(cursor: Cursor, load_id: int, source_id: int, pref
     return cursor.rowcount
 
 
-def add_ids(cursor: Cursor, file: FileKey, prefix: str, loaded: IdSet, other: IdSet) -> None:
-    """Add counters to the ledger of a (source, server, prefix), leaving out of `loaded` what another server has."""
+def add_ids(  # noqa: PLR0913  (what is taken from `loaded` goes by name)
+    cursor: Cursor, file: FileKey, prefix: str, loaded: IdSet, other: IdSet, *, erased: IdSet
+) -> None:
+    """Add counters to the ledger of a (source, server, prefix).
+
+    Of `loaded` it takes what no other server has and what is not `erased`: those are known, but not loaded.
+    """
     cursor.execute(
         """
         insert into ops.id_ranges as known (source_id, server, prefix, loaded_ids, other_ids)
@@ -139,7 +144,7 @@ def add_ids(cursor: Cursor, file: FileKey, prefix: str, loaded: IdSet, other: Id
             %(loaded)s::int8multirange - elsewhere.ids,
             %(other)s::int8multirange + (%(loaded)s::int8multirange * elsewhere.ids)
         from (
-            select coalesce(range_agg(ids), '{}'::int8multirange) as ids
+            select coalesce(range_agg(ids), '{}'::int8multirange) + %(erased)s::int8multirange as ids
             from ops.id_ranges, unnest(loaded_ids) as ids
             where source_id = %(source)s and prefix = %(prefix)s::"char"
         ) as elsewhere
@@ -152,5 +157,6 @@ def add_ids(cursor: Cursor, file: FileKey, prefix: str, loaded: IdSet, other: Id
             "prefix": prefix,
             "loaded": loaded.multirange(),
             "other": other.multirange(),
+            "erased": erased.multirange(),
         },
     )

@@ -9,6 +9,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the class is spelled so there)
 
 from message_tracking.loading import ledger
+from message_tracking.loading.erased import turn_away_rows
 from message_tracking.loading.reference_tables import TEXT, ReferenceTable
 
 # The outcome is that of taking the rows one by one in the order of their numbers: without a date on either side the
@@ -47,6 +48,7 @@ class Stage:
         """Make the stage, empty."""
         self.cursor = cursor
         self.table = table
+        self.erased_count = 0
         self._names = self._parts()
         self._run(
             "create temporary table {stage} on commit drop as "
@@ -79,8 +81,12 @@ class Stage:
         return next(iter(self.cursor.fetchall()), ())
 
     def merge(self, load_id: int) -> int:
-        """Make the rows that win the current ones of their keys; return how many these are."""
+        """Make the rows that win the current ones of their keys; return how many these are.
+
+        Those of erased persons are turned away: `erased_count` says how many.
+        """
         ledger.lock_versions(self.cursor, self.table.name)
+        self.erased_count = turn_away_rows(self.cursor, self.table, self._names["stage"])
         self._run("analyze pg_temp.{stage}")
         self._run(_MERGE)
         self._run(

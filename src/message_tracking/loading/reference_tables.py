@@ -84,6 +84,7 @@ REFERENCE_TABLES = (
         boolean="is_allowed",
         timestamptz="effective_at",
     ),
+    _table("erasures", key="recipient_id", bigint="recipient_id", timestamptz="requested_at"),
 )
 
 

@@ -150,10 +150,12 @@ class _ServerReplay:
                     _take(cursor, writer, line_ids.gather(accepted), lines)
             self.progress(len(data) - lines.line_count)
         if writer is not None:
+            writer.turn_away_erased()
             writer.enter_ids()
             ledger.finish_pull(cursor, writer.load_id, writer.record)
             self.summary.accepted += writer.record.accepted_count
             self.summary.already_loaded += writer.record.already_loaded_count
+            self.summary.erased += writer.record.erased_count
 
     def _blocks(self, cursor: Cursor, file: FileKey) -> Iterator[tuple[pl.Series, bytes]]:
         """Read a file's rejected lines in blocks of about `block_size` bytes: their ids, and the lines themselves."""

@@ -21,6 +21,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from message_tracking.errors import UnreadableFileError
 from message_tracking.loading import ledger
 from message_tracking.loading.binary_copy import FixedColumn, copy_rows
+from message_tracking.loading.erased import turn_away_rejected_lines
 from message_tracking.loading.events import Catalog
 from message_tracking.loading.ledger import FileKey, PullRecord
 from message_tracking.loading.line_formats import line_format
@@ -327,6 +328,7 @@ class _FilePull:
         self._check_limit()
         ledger.lock_rejected_lines(self.cursor, self.key)
         self._take_out_known_rejects()
+        self._turn_away_erased()
         self.events.enter_ids()
         record.head_length = head_length(record.to_offset)
         try:
@@ -362,6 +364,16 @@ class _FilePull:
             self.record.rejected_count -= count
             self.record.already_loaded_count += count
             self.reasons[reason] -= count
+
+    def _turn_away_erased(self) -> None:
+        """Take out what is of erased persons, and count it."""
+        self.events.turn_away_erased()
+        if self.record.rejected_count:
+            lines = turn_away_rejected_lines(self.cursor, self.load_id)
+            self.record.rejected_count -= lines.total()
+            self.record.erased_count += lines.total()
+            for reason, count in lines.items():
+                self.reasons[reason] -= count
 
     def _check_limit(self) -> None:
         """Refuse the file, or warn where it is too small to say, if too many of its lines were rejected."""
