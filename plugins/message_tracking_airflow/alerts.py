@@ -1,8 +1,8 @@
 """Who is told what when a task fails or a run is late.
 
-Airflow's own notifiers tell it, those that the Airflow Variable `message_tracking_alerts` names: a JSON list of objects,
-each with `notifier`, the import path of a notifier, and its arguments (docs/cookbooks/be_told.md). Without it nobody is
-told, and the log has the alert.
+Airflow's own notifiers tell it, those that the Airflow Variable `message_tracking_alerts` names: a JSON list of
+objects, each with `notifier`, the import path of a notifier, and its arguments (docs/cookbooks/be_told.md). Without it
+nobody is told, and the log has the alert.
 """
 
 import html
@@ -36,9 +36,9 @@ LATE = "late_publication"
 
 ADVICE = {
     "differing_figures": "Readers see what they saw before. Find out which relation differs and since when.",
-    "failed_task": "Nothing is lost. Read the end of the task's log, mend the cause, clear the task or leave it to the next run.",
+    "failed_task": "Nothing is lost. Read the end of the task's log, mend the cause, clear the task.",
     LATE: "Readers see the last good publication, nothing is lost. Find what holds the run up.",
-    "refused_candidate": "Readers see the last good publication. The data is bad: mend the input, do not just run it again.",
+    "refused_candidate": "Readers see the last good publication. The data is bad: mend the input before the next run.",
     "rejected_lines": "Everything else was loaded. Have the named files repaired: the next run reads them again.",
     "source_down": "What the source holds is read once it is back. See whether the machine answers and lets us in.",
 }

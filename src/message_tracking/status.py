@@ -1,6 +1,7 @@
 """What `message-tracking status` says."""
 
 from datetime import UTC, datetime
+
 from message_tracking.warehouse import Connection, Warehouse, fetch_all
 
 

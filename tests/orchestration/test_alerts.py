@@ -1,7 +1,6 @@
 """Alerts as Airflow sends them, in a process of its own, to a real mail server."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -247,4 +246,4 @@ def test_pages_name_only_runbooks_that_exist():
     pages = [*(PROJECT / "docs").rglob("*.md"), *(PROJECT / "dags").glob("*.py"), PROJECT / "README.md"]
     named = {name for page in pages for name in re.findall(r"runbooks/(\w+\.md)", page.read_text(encoding="utf-8"))}
     assert named
-    assert named <= set(os.listdir(PROJECT / "docs" / "runbooks"))
+    assert named <= {page.name for page in (PROJECT / "docs" / "runbooks").iterdir()}
