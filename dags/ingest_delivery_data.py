@@ -18,6 +18,7 @@ the rows arrive.
 
 from airflow.sdk import chain, dag
 
+from message_tracking_airflow.alerts import late_run_alert
 from message_tracking_airflow.assets import DELIVERY_DATA
 from message_tracking_airflow.defaults import DEFAULT_ARGS, TAGS
 from message_tracking_airflow.tasks import list_sources, load_delivery_data, report_refused_files
@@ -27,6 +28,7 @@ from message_tracking_airflow.tasks import list_sources, load_delivery_data, rep
     schedule="@hourly",  # at minute 0 of every hour, UTC
     catchup=False,
     max_active_runs=1,
+    deadline=late_run_alert(),
     default_args=DEFAULT_ARGS,
     tags=[*TAGS, "ingest"],
     doc_md=__doc__,

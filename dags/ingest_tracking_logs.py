@@ -25,6 +25,7 @@ read, `marts.source_freshness` tells the readers.
 
 from airflow.sdk import chain, dag
 
+from message_tracking_airflow.alerts import late_run_alert
 from message_tracking_airflow.assets import RAW_EVENTS
 from message_tracking_airflow.defaults import DEFAULT_ARGS, TAGS
 from message_tracking_airflow.tasks import check_health, list_servers, load_tracking_logs, report_refused_files
@@ -34,6 +35,7 @@ from message_tracking_airflow.tasks import check_health, list_servers, load_trac
     schedule="@hourly",  # at minute 0 of every hour, UTC
     catchup=False,
     max_active_runs=1,
+    deadline=late_run_alert(),
     default_args=DEFAULT_ARGS,
     tags=[*TAGS, "ingest"],
     doc_md=__doc__,

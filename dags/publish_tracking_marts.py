@@ -23,6 +23,7 @@ publication before.
 
 from airflow.sdk import chain, dag
 
+from message_tracking_airflow.alerts import late_run_alert
 from message_tracking_airflow.assets import DELIVERY_DATA, PUBLISHED_MARTS, RAW_EVENTS
 from message_tracking_airflow.dbt import build_marts
 from message_tracking_airflow.defaults import DEFAULT_ARGS, TAGS
@@ -33,6 +34,7 @@ from message_tracking_airflow.tasks import audit_marts, open_candidate, publish_
     schedule=RAW_EVENTS | DELIVERY_DATA,  # whenever an ingest has accepted something new
     catchup=False,
     max_active_runs=1,
+    deadline=late_run_alert(),
     default_args=DEFAULT_ARGS,
     tags=[*TAGS, "publish"],
     doc_md=__doc__,

@@ -1,1 +1,1 @@
-"""Where the library message_tracking and Airflow meet: assets, default arguments, hook, tasks, the dbt task group."""
+"""Where the library message_tracking and Airflow meet: alerts, assets, defaults, hook, tasks, the dbt task group."""

@@ -1,7 +1,6 @@
 """What `message-tracking status` says."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from message_tracking.warehouse import Connection, Warehouse, fetch_all
 
@@ -49,20 +48,9 @@ def _server_lines(connection: Connection) -> list[str]:
     rows = fetch_all(
         connection,
         """
-        select
-            sources.source, loads.server, max(loads.newest_event_at),
-            max(loads.pulled_at) filter (where loads.rejected_count >= 0),
-            sum(loads.rejected_count),
-            (
-                select coalesce(sum(ops.missing_id_count(ranges.loaded_ids + ranges.other_ids)), 0)
-                from ops.id_ranges as ranges
-                where ranges.source_id = loads.source_id and ranges.server = loads.server
-            )
-        from ops.file_ledger as loads
-        inner join ops.sources as sources on loads.source_id = sources.source_id
-        where loads.kind = 'tracking_log' and loads.status = 'loaded'
-        group by sources.source, loads.source_id, loads.server
-        order by sources.source, loads.server
+        select source, server, newest_event_at, loaded_at, gap_count, rejected_count
+        from ops.source_freshness
+        order by source, server
         """,
     )
     if not rows:
@@ -70,9 +58,9 @@ def _server_lines(connection: Connection) -> list[str]:
     return [
         "Tracking servers:",
         *(
-            f"  {source}/{server}: newest event {_time(newest)}, read {_ago(pulled)} ago, "
+            f"  {source}/{server}: newest event {_aged(newest)}, read {_ago(loaded)}, "
             f"{gaps} ids missing, {rejected} lines rejected"
-            for source, server, newest, pulled, rejected, gaps in rows
+            for source, server, newest, loaded, gaps, rejected in rows
         ),
     ]
 
@@ -109,6 +97,11 @@ def _time(instant: datetime | None) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC" if instant else "never"
 
 
-def _ago(instant: Any) -> str:
+def _aged(instant: datetime | None) -> str:
+    return f"{_time(instant)} ({_ago(instant)})" if instant else "never"
+
+
+def _ago(instant: datetime) -> str:
     seconds = int((datetime.now(UTC) - instant).total_seconds())
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
+    age = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
+    return f"{age} ago"

@@ -2,7 +2,7 @@
 
 import time
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from message_tracking.building import Report
 from message_tracking.warehouse import Connection, Warehouse, fetch_all
@@ -33,6 +33,23 @@ def has_waiting_loads(warehouse: Warehouse, source: str, server: str = "") -> bo
             (source, server, server != ""),
         )
     return bool(rows[0][0])
+
+
+def unpublished_since(warehouse: Warehouse) -> datetime | None:
+    """When the oldest rows were accepted that the live publication lacks; None where it has all."""
+    with closing(warehouse.connect("waiting loads")) as connection:
+        rows = fetch_all(
+            connection,
+            """
+            select min(loads.pulled_at)
+            from ops.file_ledger as loads
+            cross join ops.publication_state
+            left join ops.publications as live on publication_state.live_publication = live.publication_id
+            where loads.accepted_count > 0 and loads.position > coalesce(live.to_position, 0)
+            """,
+        )
+    oldest: datetime | None = rows[0][0]
+    return oldest
 
 
 def wait_for_running_loads(warehouse: Warehouse, patience: timedelta, report: Report) -> None:

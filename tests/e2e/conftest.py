@@ -1,5 +1,6 @@
 """A running stack of its own: embedded server, Airflow with its scheduler, landing folders to drop files into."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import psycopg2
 import pytest
 from tests.conftest import execute
+from tests.orchestration.mailbox import Mailbox, mail_server
 from tests.transports.counterparts import LOGIN, Counterpart, web_server
 
 from message_tracking.airflow_api import AirflowApi
@@ -32,6 +34,8 @@ MARTS = (
 )
 
 
+NOTIFIERS = [{"notifier": "airflow.providers.smtp.notifications.smtp.SmtpNotifier", "to": "oncall@example.com"}]
+
 ELSEWHERE = """
   - name: elsewhere
     kind: http
@@ -43,12 +47,16 @@ ELSEWHERE = """
 class Stack:
     """The stack, driven the way its files and its scheduler drive it."""
 
-    def __init__(self, settings: Settings, warehouse: Warehouse, api: AirflowApi, elsewhere: Counterpart) -> None:
+    def __init__(
+        self, settings: Settings, warehouse: Warehouse, api: AirflowApi, elsewhere: Counterpart, mailbox: Mailbox
+    ) -> None:
         self.settings = settings
         self.warehouse = warehouse
         self.api = api
         self.elsewhere = elsewhere
         """The machine of the source `elsewhere`, with nothing on it yet."""
+        self.mailbox = mailbox
+        """Where alerts go; a run is late after six seconds."""
 
     @property
     def landing(self) -> Path:
@@ -96,12 +104,19 @@ def stack() -> Iterator[Stack]:
                 source.path.mkdir(parents=True)
         warehouse = open_warehouse(settings)
         migrate(warehouse, settings)
-        with web_server(home / "elsewhere") as elsewhere, pytest.MonkeyPatch.context() as patch:
+        with (
+            web_server(home / "elsewhere") as elsewhere,
+            mail_server() as mailbox,
+            pytest.MonkeyPatch.context() as patch,
+        ):
             address = f"http://{LOGIN}:{elsewhere.secret}@127.0.0.1:{elsewhere.line.port}"
             patch.setenv("AIRFLOW_CONN_TRACKING_ELSEWHERE", address)
+            patch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", mailbox.connection)
+            patch.setenv("AIRFLOW_VAR_MESSAGE_TRACKING_ALERTS", json.dumps(NOTIFIERS))
+            patch.setenv("MESSAGE_TRACKING_LATE_MINUTES", "0.1")
             airflow.start()
             wait_for_dags(airflow.api())
-            yield Stack(settings, warehouse, airflow.api(), elsewhere)
+            yield Stack(settings, warehouse, airflow.api(), elsewhere, mailbox)
     finally:
         airflow.stop()
         EmbeddedServer(home).stop()

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -220,3 +221,23 @@ def test_poisoned_input_publishes_nothing_and_names_the_check(stack, golden, rea
         """
     )
     assert failed == [("tracking_events", "links_belong_to_the_delivery", 50, 50)]
+    assert_that_the_on_call_is_told(stack)
+
+
+def assert_that_the_on_call_is_told(stack):
+    """Of the run that was refused, by its task's failure and as late; the mail server's password is nowhere."""
+    run_id = stack.api.runs_since(PUBLISH, "2000-01-01T00:00:00Z")[-1]["dag_run_id"]
+
+    def told():
+        return {mail["subject"]: mail["body"] for mail in stack.mailbox.mails if run_id in mail["body"]}
+
+    until = time.monotonic() + 60
+    while not {f"{PUBLISH}: audit_marts failed", f"{PUBLISH} is late"} <= set(told()):
+        assert time.monotonic() < until, told()
+        time.sleep(0.2)
+    assert "runbooks/refused_candidate.md" in told()[f"{PUBLISH}: audit_marts failed"]
+    assert "links_belong_to_the_delivery" in told()[f"{PUBLISH}: audit_marts failed"]
+    assert "runbooks/late_publication.md" in told()[f"{PUBLISH} is late"]
+    logs = [file.read_text(errors="replace") for file in (stack.settings.home / "logs").rglob("*") if file.is_file()]
+    assert logs
+    assert not any(stack.mailbox.secret in text for text in [*logs, *(mail["whole"] for mail in stack.mailbox.mails)])

@@ -12,7 +12,7 @@ import pytest
 
 from message_tracking.settings import PROJECT
 
-Inspect = Callable[[str], dict[str, Any]]
+Inspect = Callable[..., dict[str, Any]]
 
 FEWEST_DAGS = 3
 
@@ -65,7 +65,10 @@ print("\\n" + json.dumps({
 
 @pytest.fixture(scope="session")
 def inspect(tmp_path_factory: pytest.TempPathFactory) -> Inspect:
-    """Run a script in a process of its own that prints JSON as its last line; it gets the folder dags/ as argument."""
+    """Run a script in a process of its own that prints JSON as its last line.
+
+    It gets the folder dags/ as argument, and environment variables beside those of an Airflow with an empty home.
+    """
     home = tmp_path_factory.mktemp("home")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
         "AIRFLOW_HOME": str(home / "airflow"),
@@ -75,10 +78,10 @@ def inspect(tmp_path_factory: pytest.TempPathFactory) -> Inspect:
         "MESSAGE_TRACKING_HOME": str(home),
     }
 
-    def run(script: str) -> dict[str, Any]:
+    def run(script: str, **variables: str) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-c", script, str(PROJECT / "dags")],
-            env=environment,
+            env=environment | variables,
             capture_output=True,
             text=True,
             check=False,

@@ -1,65 +1,19 @@
 """The cookbooks, followed to the letter on a copy of the project by somebody who knows nothing else."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
-from contextlib import closing, suppress
-from pathlib import Path
+from contextlib import suppress
 
 import psutil
-import psycopg2
 import pytest
+from tests.warehouse.following import BLOCK, Reader, clone
 
-from message_tracking.embedded import EmbeddedServer
-from message_tracking.migrating import login_name
 from message_tracking.settings import PROJECT
-from message_tracking.warehouse import fetch_all
-
-BLOCK = re.compile(
-    r"(?:New file `(?P<file>[^`]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
-)
-
-
-class Reader:
-    """Somebody in a clone of the project, with an embedded server that published the second golden case."""
-
-    def __init__(self, project, home):
-        self.project = project
-        self.server = EmbeddedServer(home)
-        unset = {"MESSAGE_TRACKING_WAREHOUSE", "MESSAGE_TRACKING_SOURCES"}
-        self.environment = {name: value for name, value in os.environ.items() if name not in unset} | {
-            "MESSAGE_TRACKING_HOME": str(home),
-            "MESSAGE_TRACKING_PROJECT": str(project),
-        }
-
-    def run(self, command, text=None):
-        done = subprocess.run(
-            command,
-            shell=isinstance(command, str),
-            cwd=self.project,
-            env=self.environment,
-            input=text,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-
-    def query(self, text):
-        with closing(psycopg2.connect(self.server.url(login_name("tracking_analyst")))) as session:
-            return fetch_all(session, text)
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory, home_of_module):
-    project = tmp_path_factory.mktemp("clone")
-    for name in ("config", "dbt_project", "docs", "expectations", "migrations"):
-        shutil.copytree(PROJECT / name, project / name, ignore=shutil.ignore_patterns("target", "logs"))
-    for name in ("CHANGELOG.md", "requirements.txt"):
-        shutil.copy(PROJECT / name, project)
-    (project / ".venv").symlink_to(Path(sys.executable).parents[1])
+    project = clone(tmp_path_factory.mktemp("clone"))
     case = PROJECT / "tests" / "fixtures" / "golden" / "second-case"
     shutil.copytree(case, home_of_module / "landing" / "campaign", ignore=shutil.ignore_patterns("expected"))
     (home_of_module / "landing" / "golden").mkdir()

@@ -86,6 +86,8 @@ def test_second_case_equals_the_independent_reading(pipeline, landing, golden, c
         )
         assert found - expected == Counter(), f"{relation}: rows too many"
         assert expected - found == Counter(), f"{relation}: rows missing"
+    shown = "select (select count(*) from marts.source_freshness), (select count(*) from (table marts.source_freshness except table ops.source_freshness) as rows)"
+    assert fetch_all(connection, shown) == [(2, 0)]
     removed = fetch_all(connection, "select sum(duplicate_open_count) from intermediate.int_deliveries__counts")
     assert removed == [(63,)]
 
