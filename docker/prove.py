@@ -2,9 +2,10 @@
 
     .venv/bin/python docker/prove.py [--engine podman] [--compose podman-compose]
 
-Needs the images of docker-compose.yml, ports 25432 and 28080, 6 GiB of memory and about 15 minutes: Airflow waits five
-of them before it gives up on a task whose worker is gone. Ends with exit code 1 and the reason where something is not
-as it should be, and removes its containers, volumes and network either way.
+Needs the images of docker-compose.yml, ports 25432 and 28080, 6 GiB of memory and half an hour: Airflow gives up on a
+running task whose worker is gone after five minutes, and on one that the worker had taken from the queue after ten.
+Ends with exit code 70 and the reason where something is not as it should be, and removes its containers, volumes and
+network either way.
 """
 
 import argparse
