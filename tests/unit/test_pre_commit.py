@@ -18,6 +18,7 @@ POISONED = {
     "merge-conflict": ("notes.md", "<" * 7 + " ours\na\n" + "=" * 7 + "\nb\n" + ">" * 7 + " theirs\n"),
     "large-files": ("dump.csv", "0123456789\n" * 50_000),
     "private-key": ("id_rsa", "-----BEGIN RSA " + "PRIVATE KEY-----\n"),
+    "secrets": ("settings.py", "aws = '" + "AKIA" + "Z7QWERTYUIOPASDF'\n"),
     "trailing-whitespace": ("notes.md", "a line \n"),
     "yaml": ("sources.yml", "sources: [\n"),
     "compose": ("docker-compose.yml", "services: {redis: {imag: redis}}\n"),
@@ -64,9 +65,32 @@ def test_a_file_that_breaks_the_check_is_named(check, hook):
     assert name in done.stdout
 
 
-@pytest.mark.parametrize("hook", ["merge-conflict", "large-files", "private-key", "trailing-whitespace", "yaml"])
+@pytest.mark.parametrize(
+    "hook", ["merge-conflict", "large-files", "private-key", "secrets", "trailing-whitespace", "yaml"]
+)
 def test_a_plain_file_passes(check, hook):
     assert check(hook, "notes.yml", "a: 1\n").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "warehouse = 'postgresql://tracking:" + "9fJ2kQ7xLw@db.example/warehouse'\n",
+        "WAREHOUSE_PASSWORD = '" + "9fJ2kQ7xLw'\n",
+        "token = '" + "ghp_" + "a1B2c3" * 6 + "'\n",
+        "key = '" + "8f14e45fceea" + "167a5a36dedd" + "4bea2543" + "'\n",
+    ],
+)
+def test_a_planted_secret_is_found_and_not_repeated(check, text):
+    done = check("secrets", "settings.py", text)
+    assert done.returncode == 1
+    assert "settings.py:1" in done.stdout
+    assert "9fJ2kQ7xLw" not in done.stdout
+
+
+@pytest.mark.parametrize("password", ["password", "secret"])
+def test_an_example_is_no_secret(check, password):
+    assert check("secrets", "notes.md", f"postgresql://login:{password}@host/database\n").returncode == 0
 
 
 def test_every_check_comes_from_this_repository_and_its_environment():

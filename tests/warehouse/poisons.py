@@ -4,11 +4,23 @@ Where an input can cause it, the poison is rows of exports, events and message b
 none can, because the models are right, it is a change of what is stored or shown of the archive's open candidate.
 """
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from tests.warehouse.archive import Event, address, body, delivery, message, tracked_url
+import yaml
+from tests.warehouse.archive import Event, address, body, delivery, log_lines, message, tracked_url, write_body
+from tests.warehouse.conftest import (
+    CONSENT_COLUMNS,
+    DELIVERY_COLUMNS,
+    EXCLUSION_COLUMNS,
+    MESSAGE_COLUMNS,
+    RECIPIENT_COLUMNS,
+    URL_COLUMNS,
+    Landing,
+)
 
 Check = tuple[str, str]
 
@@ -33,6 +45,79 @@ class InputPoison:
 HOSTILE_URL = "https://www.example/unsubscribe?<script>alert(1)</script>\n\x1b[31mcritical: forged"
 HOSTILE_SERVER = "<img src=x onerror=alert(1)>"
 """The name of the server whose log holds all of the events."""
+
+HOSTILE = """'); drop table raw.deliveries cascade; --"; $$ {{ undefined() }} %s %(n)s {0} \\N \\. <img src=x onerror=alert(1)>"""
+"""A text that is none of: SQL in either quotes, a template of dbt, a place of a parameter, a mark of COPY, markup."""
+
+CLEAN = {
+    "raw.content_links.content_part",
+    "raw.contents.content_part",
+    "raw.events.field_6",
+    "raw.events.requester_type",
+    "raw.events.requester_uuid",
+    "raw.rejected_lines.reason",
+    "raw.user_agents.browser",
+    "raw.user_agents.browser_version",
+    "raw.user_agents.device",
+    "raw.user_agents.operating_system",
+    "raw.user_agents.operating_system_version",
+}
+"""Columns of texts in `raw` that hold words of ours or what a pattern lets through, letters, digits and hyphens."""
+
+HOSTILE_IN_MARTS = {
+    "marts.deliveries.label",
+    "marts.source_freshness.server",
+    "marts.url_clicks.label",
+    "marts.url_clicks.category",
+    "marts.url_clicks.source_url",
+    "marts_private.recipients.email",
+    "ops.file_ledger.file_name",
+    "ops.file_ledger.server",
+    "ops.file_ledger.warnings",
+}
+
+
+def write_hostile_source(folder: Path) -> Path:
+    """Write a source whose names, places and contents are all hostile, but right; return the sources file."""
+    quoted = '"' + HOSTILE.replace('"', '""') + '"'
+    landing = Landing(folder / HOSTILE)
+    landing.write_export(
+        "deliveries",
+        f"{DELIVERY_COLUMNS},{quoted}",
+        [delivery(4000, quoted).replace("DM4000", quoted).replace(",,0,95", f",{quoted},0,95") + ",1"],
+    )
+    landing.write_export(
+        "messages",
+        MESSAGE_COLUMNS,
+        [message(number, 4000).replace("example.net", quoted) for number in range(400, 410)],
+    )
+    landing.write_export("tracked_urls", URL_COLUMNS, [f"4001,4000,1,{quoted},{quoted},{quoted},0,{quoted},"])
+    landing.write_export(
+        "recipients", RECIPIENT_COLUMNS.replace("email,", f"{quoted},"), [f"400,{quoted},{quoted},{quoted},2,"]
+    )
+    landing.write_export("exclusions", EXCLUSION_COLUMNS, [f"1000,399,{quoted},"])
+    landing.write_export("consents", CONSENT_COLUMNS, [f"400,{quoted},true,2012-01-01T00:00:00Z"])
+    write_body(landing, 4000, body(html.escape(HOSTILE)))
+    lines = log_lines([(number, 4000, url_id) for number in (400, 401) for url_id in (1, 4001)], 0x1000)
+    lines = [line.replace("\t\tMozilla", f"\t{HOSTILE}\tMozilla").replace("X11", HOSTILE) for line in lines]
+    # Beside an address in the last of eleven fields, and in a twelfth.
+    lines = [*(f"{line},{HOSTILE}" for line in lines[:2]), *(f"{line}\t{HOSTILE}" for line in lines[2:])]
+    landing.write_log([*lines, HOSTILE], HOSTILE)
+    landing.write_log([], HOSTILE, HOSTILE)
+    (landing.folder / "exports").rename(landing.folder / f"exports {HOSTILE}")
+    (landing.folder / "contents").rename(landing.folder / f"contents {HOSTILE}")
+    file = folder / "sources.yml"
+    source = {
+        "name": "hostile",
+        "kind": "folder",
+        "path": str(landing.folder),
+        "exports": f"exports {HOSTILE}",
+        "contents": f"contents {HOSTILE}",
+        "columns": {"recipients": {"email": HOSTILE}},
+    }
+    file.write_text(yaml.safe_dump({"sources": [source]}))
+    return file
+
 
 INPUTS: dict[Check, InputPoison] = {
     ("bounces", "reasons_are_known"): InputPoison(
