@@ -12,7 +12,9 @@
     {{ begin_model() }}
     {% if load_relation(this) is none %}
         {% call statement('create_table') %}
-            create table {{ target_relation }} as select * from ({{ sql }}) as rows_of_candidate limit 0;
+            create table {{ target_relation }} as select * from (
+            {{ sql }}
+            ) as rows_of_candidate limit 0;
             create index on {{ target_relation }} ({{ config.require('unique_key') | join(', ') }});
         {% endcall %}
     {% endif %}
@@ -20,7 +22,9 @@
         -- A node may be built twice at once, by dbt and by a task that believes it dead: one after the other, then.
         lock table {{ target_relation }} in share row exclusive mode;
         delete from {{ target_relation }};
-        insert into {{ target_relation }} {{ sql }};
+        insert into {{ target_relation }}
+        {{ sql }}
+        ;
         analyze {{ target_relation }};
         {{ record_without_versions() }}
     {% endcall %}

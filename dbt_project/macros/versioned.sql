@@ -33,7 +33,10 @@
     {{ begin_model() }}
     {% call statement('new_rows') %}
         drop table if exists pg_temp.new_rows;
-        create temporary table new_rows as {{ sql }};
+        -- On lines of its own: a model may end with a comment.
+        create temporary table new_rows as
+        {{ sql }}
+        ;
         analyze new_rows;
     {% endcall %}
     {% do check_scope() %}

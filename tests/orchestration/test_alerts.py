@@ -51,8 +51,10 @@ succeeded, error = execute_callback(
 print("\\n" + json.dumps({{"succeeded": succeeded, "error": error}}))
 """
 
+# Airflow comes first: it lets the plugins be found.
 CONFIGURE = """
 import json, os
+import airflow.sdk.log
 from message_tracking.errors import ConfigurationError
 from message_tracking_airflow.alerts import configured_notifiers
 
