@@ -7,7 +7,16 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from fastapi.responses import Response
 
 from message_tracking.reports.answering import Build, show
-from message_tracking.reports.pages import click_streams, dashboards, deliveries, indicators, statistics, tracking
+from message_tracking.reports.pages import (
+    activities,
+    click_streams,
+    dashboards,
+    deliveries,
+    indicators,
+    shares,
+    statistics,
+    tracking,
+)
 from message_tracking.reports.reading import Snapshot
 from message_tracking.reports.viewing import View, viewing
 
@@ -143,3 +152,37 @@ def tracking_statistics(
 def tracking_indicators(view: ReportView, delivery_id: Id) -> Response:
     """Tracking indicators."""
     return show(view, "indicators.html", _of(delivery_id, indicators.report))
+
+
+@router.get("/deliveries/{delivery_id}/activities")
+def user_activities(
+    view: ReportView, delivery_id: Id, interval: Literal["half_hour", "hour", "day"] = "day"
+) -> Response:
+    """User activities."""
+
+    def build(snapshot: Snapshot, delivery_id: int) -> dict[str, Any]:
+        found = activities.report(snapshot, delivery_id, interval)
+        return found | {"interval": interval, "intervals": activities.INTERVALS}
+
+    return show(view, "activities.html", _of(delivery_id, build))
+
+
+REPORTS_OF_SHARES = {
+    "delivery-statistics": ("Delivery statistics", shares.delivery_statistics),
+    "opens": ("Breakdown of opens", shares.open_breakdown),
+    "sharing": ("Sharing to social networks", shares.sharing),
+    "summary": ("Delivery summary", shares.delivery_summary),
+    "bounces": ("Non-deliverables and bounces", shares.bounces),
+}
+"""Reports that are tables only: their title and what makes them."""
+
+
+@router.get("/deliveries/{delivery_id}/{report}")
+def report_of_shares(
+    view: ReportView,
+    delivery_id: Id,
+    report: Literal["delivery-statistics", "opens", "sharing", "summary", "bounces"],
+) -> Response:
+    """Delivery statistics, Breakdown of opens, Sharing, Delivery summary, or Non-deliverables and bounces."""
+    title, make = REPORTS_OF_SHARES[report]
+    return show(view, "report.html", _of(delivery_id, lambda *asked: make(*asked) | {"title": title}))

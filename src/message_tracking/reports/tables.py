@@ -26,6 +26,8 @@ class Kind(StrEnum):
     """A rate that is also drawn as a bar."""
     INSTANT = "instant"
     DURATION = "duration"
+    CODE = "code"
+    """An id or a name of ours, kept on one line."""
     PRINTED = "printed"
     """A figure that is written already."""
     SWATCH = "swatch"

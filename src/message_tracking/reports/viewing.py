@@ -37,6 +37,11 @@ class View:
     table: str | None
     """The table to export instead of showing the page."""
 
+    @property
+    def root(self) -> str:
+        """Where the pages are within the application that serves them."""
+        return str(self.request.scope.get("root_path", ""))
+
     def url(self, path: str, **parameters: Any) -> str:
         """The address of a page for the same audience and publication; None leaves a parameter out."""
         common = {
@@ -44,11 +49,11 @@ class View:
             "publication": self.publication,
         }
         said = {name: value for name, value in (common | parameters).items() if value not in {None, ""}}
-        return f"{self.request.scope.get('root_path', '')}{path}{'?' if said else ''}{urlencode(said)}"
+        return f"{self.root}{path}{'?' if said else ''}{urlencode(said)}"
 
     def here(self, **changes: Any) -> str:
         """The address of this page with other parameters; None leaves one out."""
-        path = self.request.url.path.removeprefix(self.request.scope.get("root_path", ""))
+        path = self.request.url.path.removeprefix(self.root)
         return self.url(path, **(dict(self.request.query_params) | {"table": None} | changes))
 
     def sees(self, group: str) -> bool:
@@ -57,8 +62,7 @@ class View:
 
     def is_at(self, path: str) -> bool:
         """Whether this page has that path."""
-        path: str = self.request.url.path
-        return path == self.request.scope.get("root_path", "") + path
+        return bool(self.request.url.path == self.root + path)
 
 
 def identified() -> Viewer:

@@ -27,6 +27,12 @@ TILES = (
     ("click-streams", "URLs and click streams", "The most visited links, and clicks over time"),
     ("statistics", "Tracking statistics", "How long opens, clicks and transactions take"),
     ("indicators", "Tracking indicators", "Opens, clicks and rates, by e-mail domain too"),
+    ("activities", "User activities", "When people open, click and buy"),
+    ("delivery-statistics", "Delivery statistics", "Delivered, bounced, opened and clicked by domain"),
+    ("opens", "Breakdown of opens", "Systems, devices and browsers"),
+    ("sharing", "Sharing to social networks", "Shares by network"),
+    ("summary", "Delivery summary", "Target, exclusions, success and errors"),
+    ("bounces", "Non-deliverables and bounces", "Errors by type and by domain"),
 )
 """The reports of a delivery: path, title, and what it answers."""
 

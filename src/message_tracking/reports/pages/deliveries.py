@@ -64,7 +64,7 @@ DELIVERY = "select * from marts.deliveries where delivery_id = %(delivery_id)s"
 COLUMNS = (
     Column("label", "Label"),
     Column("delivery_code", "Code"),
-    Column("state_label", "State"),
+    Column("state_label", "State", Kind.CODE),
     Column("contact_at", "Contact date", Kind.INSTANT),
     Column("to_deliver_count", "To send", Kind.COUNT),
     Column("processed_count", "Processed", Kind.COUNT),

@@ -26,20 +26,27 @@ EVENT_TYPES = {
 COLUMNS = (
     Column("occurred_at", "Date", Kind.INSTANT),
     Column("url_label", "Label"),
-    Column("type_label", "Type"),
-    Column("recipient", "Recipient"),
-    Column("message_id", "Message"),
-    Column("browser", "Browser"),
-    Column("operating_system", "System"),
-    Column("actor_class", "Caused by"),
-    Column("person", "Person"),
-    Column("event_id", "Log line"),
+    Column("type_label", "Type", Kind.CODE),
+    Column("recipient", "Recipient", Kind.CODE),
+    Column("message_id", "Message", Kind.CODE),
+    Column("browser", "Browser", Kind.CODE),
+    Column("operating_system", "System", Kind.CODE),
+    Column("actor_class", "Caused by", Kind.CODE),
+    Column("event_id", "Log line", Kind.CODE),
 )
+MORE_COLUMNS = (
+    Column("actor_reason", "Rules"),
+    Column("person", "Person"),
+    Column("device", "Device"),
+    Column("url_category", "Category"),
+    Column("seconds_since_sent", "Seconds since sent"),
+)
+"""Those for which a page is too narrow: a file has them."""
 
 MATCHING = """
     select
-        occurred_at, event_id, url_label, event_type, url_id, recipient_id, message_id, browser, operating_system,
-        actor_class, actor_reason, is_automatic, person_id::text as person
+        occurred_at, event_id, url_label, event_type, recipient_id, message_id, browser, operating_system, device,
+        actor_class, actor_reason, url_category, seconds_since_sent, person_id::text as person
     from marts.tracking_events
     where
         delivery_id = %(delivery_id)s
@@ -117,14 +124,14 @@ def logs(snapshot: Snapshot, delivery_id: int, filters: Filters, before: str | N
 def exported_logs(snapshot: Snapshot, delivery_id: int, filters: Filters) -> Table:
     """All logs that the filters leave, read as they are written."""
     rows = snapshot.stream(NEWEST, delivery_id=delivery_id, **vars(filters))
-    return Table("logs", "Tracking logs of the delivery", COLUMNS, map(_shown, rows))
+    return Table("logs", "Tracking logs of the delivery", COLUMNS + MORE_COLUMNS, map(_shown, rows))
 
 
 def urls(snapshot: Snapshot, delivery_id: int, search: str = "") -> Table:
     """The tracked URLs of a delivery, the most clicked first."""
     columns = (
         Column("label", "Label"),
-        Column("type_label", "Type"),
+        Column("type_label", "Type", Kind.CODE),
         Column("category", "Category"),
         Column("source_url", "Source URL"),
         Column("content_part", "Part"),
