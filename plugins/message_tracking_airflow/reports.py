@@ -1,16 +1,20 @@
 """The report pages within Airflow: behind its login, each route asking who is there and what they may."""
 
-from functools import cache
+from functools import cache, partial
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.sdk.exceptions import AirflowNotFoundException
 from fastapi import FastAPI
 
+from message_tracking.errors import ConfigurationError
+from message_tracking.migrating import GROUPS
 from message_tracking.reports.app import reports_app
-from message_tracking.reports.reading import Readers, reporting_time_zone
+from message_tracking.reports.reading import Readers, Sessions, connect_as_reader, reporting_time_zone
 from message_tracking.reports.viewing import Viewer
 from message_tracking.settings import Settings
+from message_tracking.warehouse import Connection
 from message_tracking_airflow.hooks import WarehouseHook
 
 PUBLISHING_DAG = DagDetails(id="publish_tracking_marts")
@@ -34,8 +38,18 @@ def airflow_viewer(user: GetUserDep) -> Viewer:
 
 @cache
 def airflow_app() -> FastAPI:
-    """The pages over the connection `tracking_warehouse`, as which each group acts."""
-    return reports_app(
-        lambda: Readers.of_warehouse(WarehouseHook().get_warehouse(), reporting_time_zone(Settings.from_environment())),
-        airflow_viewer,
-    )
+    """The pages, which read over a connection for each group, named like it."""
+    zone = reporting_time_zone(Settings.from_environment())
+    readers = Readers({group: Sessions(partial(_connect, group)) for group in GROUPS}, zone)
+    return reports_app(readers, airflow_viewer)
+
+
+def _connect(group: str) -> Connection:
+    try:
+        warehouse = WarehouseHook(group).get_warehouse()
+    except AirflowNotFoundException as error:
+        raise ConfigurationError(
+            f"Airflow has no connection {group}, over which this page reads.",
+            f"Make it (Admin, Connections) with a login of the warehouse that is a member of {group}.",
+        ) from error
+    return connect_as_reader(warehouse)

@@ -37,7 +37,7 @@ def reports(port: int, roles: tuple[str, ...]) -> None:
     try:
         # Without the access log: it would hold the token.
         uvicorn.run(
-            served_alone(lambda: readers, token, frozenset(roles)),
+            served_alone(readers, token, frozenset(roles)),
             host=HOST,
             port=port,
             log_level="warning",

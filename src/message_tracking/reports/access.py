@@ -1,6 +1,5 @@
 """The login of pages that are served alone: whoever has the token, which the command prints, is in."""
 
-from collections.abc import Callable
 from hashlib import sha256
 from secrets import compare_digest
 from typing import Annotated
@@ -19,7 +18,7 @@ HOSTS = ["127.0.0.1", "localhost"]
 """Names that the pages answer to: another site's name that leads here is refused."""
 
 
-def served_alone(readers: Callable[[], Readers], token: str, groups: frozenset[str]) -> FastAPI:
+def served_alone(readers: Readers, token: str, groups: frozenset[str]) -> FastAPI:
     """Make the application with a login of its own: who has the token is a viewer of these groups."""
     # Ports of one machine share their cookies, so each token has a cookie of its own.
     cookie = f"{COOKIE}_{sha256(token.encode()).hexdigest()[:12]}"

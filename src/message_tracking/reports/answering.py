@@ -86,5 +86,5 @@ def _named(name: str, context: dict[str, Any]) -> Table:
 
 
 def _snapshot(view: View) -> AbstractContextManager[Snapshot]:
-    readers: Readers = view.request.app.state.readers()
+    readers: Readers = view.request.app.state.readers
     return readers.snapshot(view.group, view.audience, view.publication)

@@ -1,7 +1,6 @@
 """The application of the report pages: who is asked, and what all answers have in common."""
 
 from collections.abc import Awaitable, Callable
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -29,13 +28,10 @@ HEADERS = {
 """Pages hold no script and ask nobody else for anything."""
 
 
-def reports_app(readers: Callable[[], Readers], identify: Identify) -> FastAPI:
-    """Make the application.
-
-    `readers` is asked once, with the first page; `identify` is asked with each, and says who is looking.
-    """
+def reports_app(readers: Readers, identify: Identify) -> FastAPI:
+    """Make the application; `identify` is asked with each page, and says who is looking."""
     app = FastAPI(title="Message tracking reports", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.readers = cache(readers)
+    app.state.readers = readers
     app.dependency_overrides[identified] = identify
     app.include_router(router)
     app.mount("/static", StaticFiles(directory=str(files(__package__) / "static")), name="static")

@@ -1,10 +1,11 @@
 """What a page reads: one publication, in one transaction, with the rights of one group of readers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from queue import Empty, LifoQueue
 from string import Formatter
 from typing import Any
@@ -61,10 +62,8 @@ class Publication:
 class Sessions:
     """Sessions of one group, kept for the next page: to open one costs a good part of a page."""
 
-    def __init__(self, warehouse: Warehouse, role: str | None) -> None:
-        """Of a role to act as, or of the group's own login (None)."""
-        self._warehouse = warehouse
-        self._role = role
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self._connect = connect
         self._idle: LifoQueue[Connection] = LifoQueue()
 
     @contextmanager
@@ -101,7 +100,7 @@ class Sessions:
                 return connection
 
     def _opened(self) -> Connection:
-        connection = self._warehouse.connect("message-tracking reports", role=self._role)
+        connection = self._connect()
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         return connection
 
@@ -115,18 +114,11 @@ class Readers:
     """The reporting time zone, in which days are days."""
 
     @classmethod
-    def of_warehouse(cls, warehouse: Warehouse, time_zone: str) -> "Readers":
-        """Act as each group over a login that may."""
-        return cls({group: Sessions(warehouse, group) for group in GROUPS}, time_zone)
-
-    @classmethod
     def of_settings(cls, settings: Settings) -> "Readers":
-        """Use each group's own login on the embedded server; on another server those are not ours to know."""
-        zone = reporting_time_zone(settings)
-        if settings.warehouse_url:
-            return cls.of_warehouse(Warehouse(settings.warehouse_url), zone)
-        server = EmbeddedServer(settings.home)
-        return cls({group: Sessions(Warehouse(server.url(login_name(group))), None) for group in GROUPS}, zone)
+        """Use each group's own login on the embedded server; on another one act as the group, if the login may."""
+        return cls(
+            {group: Sessions(partial(_connect_as, group, settings)) for group in GROUPS}, reporting_time_zone(settings)
+        )
 
     @contextmanager
     def snapshot(self, group: str, audience: Audience, publication: int | None = None) -> Iterator["Snapshot"]:
@@ -238,3 +230,14 @@ def reporting_time_zone(settings: Settings) -> str:
     """The time zone in which the marts' days are days, as the dbt project declares it."""
     project = yaml.safe_load((settings.dbt_project / "dbt_project.yml").read_text(encoding="utf-8"))
     return str(project["vars"]["reporting_time_zone"])
+
+
+def connect_as_reader(warehouse: Warehouse, role: str | None = None) -> Connection:
+    """Open a session of the pages, as the login itself or as a role that it may take."""
+    return warehouse.connect("message-tracking reports", role=role)
+
+
+def _connect_as(group: str, settings: Settings) -> Connection:
+    if settings.warehouse_url:
+        return connect_as_reader(Warehouse(settings.warehouse_url), group)
+    return connect_as_reader(Warehouse(EmbeddedServer(settings.home).url(login_name(group))))

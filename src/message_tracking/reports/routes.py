@@ -16,6 +16,7 @@ from message_tracking.reports.pages import (
     shares,
     statistics,
     tracking,
+    visitors,
 )
 from message_tracking.reports.reading import Snapshot
 from message_tracking.reports.viewing import View, viewing
@@ -186,3 +187,13 @@ def report_of_shares(
     """Delivery statistics, Breakdown of opens, Sharing, Delivery summary, or Non-deliverables and bounces."""
     title, make = REPORTS_OF_SHARES[report]
     return show(view, "report.html", _of(delivery_id, lambda *asked: make(*asked) | {"title": title}))
+
+
+@router.get("/visitors/{report}")
+def visitors_by_agent(
+    view: ReportView, report: Literal["browsers", "operating-systems"], days: Literal["7", "30", "182"] = "182"
+) -> Response:
+    """Browsers, or Operating systems."""
+    title, make = visitors.REPORTS[report]
+    chosen = {"title": title, "days": days, "periods": visitors.PERIODS}
+    return show(view, "visitors.html", lambda snapshot: {"agents": make(snapshot, int(days))} | chosen)
