@@ -1,7 +1,8 @@
 """A published warehouse that all tests of the pages read: the worked example, and a delivery whose texts are hostile."""
 
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -9,11 +10,11 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.conftest import new_database
+from tests.conftest import execute, new_database
 from tests.warehouse.archive import CONTACT, delivery, log_lines, message, tracked_url
 from tests.warehouse.conftest import Landing, Pipeline
 
-from message_tracking.embedded import EmbeddedServer
+from message_tracking.embedded import SUPERUSER, EmbeddedServer
 from message_tracking.migrating import GROUPS, login_name
 from message_tracking.reports.app import reports_app
 from message_tracking.reports.reading import Readers, Sessions, connect_as_reader
@@ -69,6 +70,14 @@ class Published:
     def url(self, login: str) -> str:
         """Its address for a login."""
         return f"{self.server.url(login).rpartition('/')[0]}/{self.database}"
+
+    @contextmanager
+    def copy(self) -> Iterator["Published"]:
+        """A copy of it that a test may change; sessions in the original are ended, and opened anew when need be."""
+        others = "from pg_stat_activity where datname = '{}' and pid <> pg_backend_pid()"
+        execute(self.server.url(SUPERUSER), f"select pg_terminate_backend(pid) {others.format(self.database)}")
+        with new_database(self.server, self.database) as name:
+            yield Published(self.server, name)
 
     def readers(self) -> Readers:
         """Each group by its own login."""

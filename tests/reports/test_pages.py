@@ -8,13 +8,15 @@ from decimal import Decimal
 import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
+from tests.conftest import execute
 from tests.reports.conftest import EMPTY, GOLDEN, HOSTILE, LABELS, SCRIPT
 
+from message_tracking.embedded import SUPERUSER
 from message_tracking.migrating import GROUPS
 from message_tracking.reports.access import served_alone
 from message_tracking.reports.app import reports_app
 from message_tracking.reports.pages import tracking
-from message_tracking.reports.reading import Readers, Sessions, Snapshot, connect_as_reader
+from message_tracking.reports.reading import Audience, Readers, Sessions, Snapshot, connect_as_reader
 from message_tracking.reports.routes import router
 from message_tracking.reports.viewing import Viewer
 from message_tracking.warehouse import Warehouse
@@ -208,7 +210,7 @@ def test_a_delivery_without_events_has_pages_all_the_same(pages, report):
     ("path", "code", "said"),
     [
         ("/deliveries/77", 404, "There is no delivery 77 in publication 1."),
-        ("/?publication=77", 410, "publication 77"),
+        ("/?publication=77", 410, "Publication 77 cannot be shown"),
         ("/?publication=x", 400, "publication"),
         ("/?sort=label;drop", 400, "sort"),
         ("/?search=%00", 400, "search"),
@@ -223,6 +225,39 @@ def test_what_cannot_be_shown_is_said(pages, path, code, said):
     assert response.status_code == code
     assert said in text_of(response)
     assert "Traceback" not in response.text
+
+
+ANOTHER_PUBLICATION = (
+    """
+    insert into ops.publications (
+        status, base_publication_id, from_position, to_position, is_full, holder, lease_until, published_at, is_kept
+    )
+    select status, 1, to_position, to_position, false, holder, lease_until, now(), true from ops.publications
+    """,
+    f"create temporary table changed as select * from mart_store.delivery_indicators where delivery_id = {GOLDEN}",
+    "update changed set valid_from = 2, total_click_count = 99",
+    f"update mart_store.delivery_indicators set valid_to = 2 where delivery_id = {GOLDEN}",
+    "insert into mart_store.delivery_indicators select * from changed",
+    "update ops.publication_state set live_publication = 2",
+)
+CLICKS = "select {total_click_count} as clicks from marts.delivery_indicators where delivery_id = %(delivery_id)s"
+
+
+def test_a_page_keeps_to_its_publication(published):
+    path = f"/deliveries/{GOLDEN}/indicators"
+    with published.copy() as copied:
+        readers = copied.readers()
+        pages = TestClient(reports_app(readers, lambda: Viewer("somebody", frozenset({"bi_reader"}))))
+        with readers.snapshot("bi_reader", Audience.EVERYTHING) as snapshot:
+            execute(copied.url(SUPERUSER), *ANOTHER_PUBLICATION)
+            assert snapshot.rows(CLICKS, delivery_id=GOLDEN) == [{"clicks": 15}]
+        live, pinned = (text_of(pages.get(path, params=asked)) for asked in ({}, {"publication": 1}))
+        assert "publication 2 (live)" in live
+        assert "Cumulated clicks 99 " in live
+        assert "publication 1 \u00b7" in pinned
+        assert "Cumulated clicks 15 " in pinned
+        execute(copied.url(SUPERUSER), "update ops.publications set is_kept = false where publication_id = 1")
+        assert pages.get(path, params={"publication": 1}).status_code == 410
 
 
 def test_links_keep_the_publication_and_the_audience(pages):

@@ -149,24 +149,20 @@ class Snapshot:
         known = self.rows(
             """
             select publication_id as number, published_at, is_live
-            from marts.publications
-            where is_kept and status = 'published' or publication_id = %(publication)s
-            order by publication_id desc
-            """,
-            publication=publication,
+            from marts.publications where is_kept and status = 'published' order by publication_id desc
+            """
         )
         self.kept = [Publication(**row) for row in known]
-        chosen = next((one for one in self.kept if one.is_live or one.number == publication), None)
-        if publication is not None:
-            chosen = next((one for one in self.kept if one.number == publication), None)
-            if chosen is None:
-                raise NotKeptError(f"There is no publication {publication}.", "")
-        if chosen is None:
-            raise NothingPublishedError("Nothing has been published yet.", "")
-        self.publication = chosen
-        self._execute("select set_config('message_tracking.publication', %s, true)", (str(chosen.number),))
-        # Here and not with the first figure: a publication that cannot be read is an error of its own.
-        self._execute("select from marts.deliveries limit 0", ())
+        self.publication = self._chosen(publication)
+        self._execute("select set_config('message_tracking.publication', %s, true)", (str(self.publication.number),))
+
+    def _chosen(self, number: int | None) -> Publication:
+        for one in self.kept:
+            if one.number == number or (number is None and one.is_live):
+                return one
+        if number is None:
+            raise NothingPublishedError("Nothing has been published yet.")
+        raise NotKeptError(f"Publication {number} cannot be shown: it is no longer kept, or never was published.")
 
     def rows(self, query: str, **values: Any) -> list[Row]:
         """Run a query; `{name}` in it is the audience's column of that name, `%(name)s` a value."""
@@ -216,9 +212,9 @@ def _errors_told(publication: int | None) -> Iterator[None]:
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise UnavailableError("The connection to the warehouse was lost.", "Try again in a moment.") from error
     except psycopg2.errors.UndefinedTable as error:
-        raise NothingPublishedError("Nothing has been published yet.", "") from error
+        raise NothingPublishedError("Nothing has been published yet.") from error
     except psycopg2.errors.InvalidParameterValue as error:
-        raise NotKeptError(f"Publication {publication} is no longer kept.", "") from error
+        raise NotKeptError(f"Publication {publication} is no longer kept.") from error
 
 
 def holding(words: str) -> str:
