@@ -27,7 +27,7 @@ def _templates() -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"written": tables.written, "percent": tables.percent, "instant": tables.instant}
+    environment.filters |= {"written": tables.written, "instant": tables.instant}
     environment.globals["parts"] = environment.get_template("parts.html").module
     return Jinja2Templates(env=environment)
 

@@ -56,10 +56,6 @@ class View:
         path = self.request.url.path.removeprefix(self.root)
         return self.url(path, **(dict(self.request.query_params) | {"table": None} | changes))
 
-    def sees(self, group: str) -> bool:
-        """Whether the viewer may open the pages of a group."""
-        return group in self.viewer.groups
-
     def is_at(self, path: str) -> bool:
         """Whether this page has that path."""
         return bool(self.request.url.path == self.root + path)
