@@ -66,6 +66,10 @@ down: setup ## Stop Airflow and the warehouse
 lint: setup-dev ## Run every check of .pre-commit-config.yaml on all files; changes nothing
 	@$(BIN)/pre-commit run --all-files
 
+.PHONY: audit
+audit: setup-dev ## Ask the package index which locked packages have known weaknesses; needs its JSON pages
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes $(patsubst %,-r %,$(wildcard requirements*.txt)) $$(sed -E 's/ *#.*//; /^$$/d; s/^/--ignore-vuln /' audit-exceptions.txt)
+
 .PHONY: hooks
 hooks: setup-dev ## Let git run the checks that a commit concerns
 	@$(BIN)/pre-commit install

@@ -25,6 +25,7 @@ from message_tracking.credentials import Credentials
 from message_tracking.dbt_manifest import fresh_manifest
 from message_tracking.embedded import HOST, PORTS, EmbeddedServer, is_free, open_warehouse
 from message_tracking.errors import MessageTrackingError
+from message_tracking.migrating import GROUPS, login_name
 from message_tracking.settings import Settings
 
 Report = Callable[[str], None]
@@ -157,11 +158,19 @@ class LocalAirflow:
             **{f"AIRFLOW__{name}": str(value) for name, value in settings.items()},
             "AIRFLOW_HOME": str(self.folder),
             "AIRFLOW_CONN_TRACKING_WAREHOUSE": open_warehouse(self.settings).url,
+            **self._readers(),
             "MESSAGE_TRACKING_HOME": str(self.settings.home),
             "MESSAGE_TRACKING_SOURCES": str(self.settings.sources_file),
             "DO_NOT_TRACK": "1",
             "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
+
+    def _readers(self) -> dict[str, str]:
+        """The connections of the report pages: on a server of one's own the logins are not known here."""
+        if self.settings.warehouse_url:
+            return {}
+        server = EmbeddedServer(self.settings.home)
+        return {f"AIRFLOW_CONN_{group.upper()}": server.url(login_name(group)) for group in GROUPS}
 
     def _prepare(self, environment: dict[str, str], report: Report) -> None:
         """Bring the metadata up to date and, meanwhile, draw the graph of the dbt models."""
