@@ -4,7 +4,7 @@ A file that somebody appends to stays the same file, and what was read of it up 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,6 +47,15 @@ class Blotter:
         unsigned = number.str.to_integer(base=16, strict=False, dtype=pl.Int64)
         signed = pl.select(pl.when(unsigned >= 1 << 31).then(unsigned - (1 << 32)).otherwise(unsigned)).to_series()
         return signed.is_in(self._message_ids.implode()).fill_null(value=False)
+
+    def blotted(self, texts: Sequence[str]) -> list[tuple[int, str]]:
+        """Give the place and the new form of those texts that have changed. All at once: to begin takes its time."""
+        lines = pl.Series([text.encode().decode("latin-1") for text in texts], dtype=pl.String)
+        places = self.is_in(lines).arg_true()
+        return [
+            (place, text.encode("latin-1").decode())
+            for place, text in zip(places, self.blot(lines.gather(places)), strict=True)
+        ]
 
     def blot_text(self, block: bytes) -> bytes:
         """Blot a text."""

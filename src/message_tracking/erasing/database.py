@@ -210,9 +210,8 @@ def _blot_column(cursor: Cursor, blotter: Blotter, text: Text) -> int:
     cursor.execute(
         sql.SQL("select {key}::text, {column}::text from {table} where {column} is not null").format(**names)
     )
-    rows = cursor.fetchall()
-    blotted = [(blotter.blot_text(said.encode()).decode(), key) for key, said in rows]
-    changed = [new for new, (_, said) in zip(blotted, rows, strict=True) if new[0] != said]
+    keys, texts = zip(*cursor.fetchall(), strict=True) if cursor.rowcount else ((), ())
+    changed = [(text, keys[place]) for place, text in blotter.blotted(texts)]
     execute_batch(
         cursor, sql.SQL("update {table} set {column} = %s::{kind} where {key}::text = %s").format(**names), changed
     )

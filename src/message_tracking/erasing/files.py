@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from message_tracking.erasing.blotting import Blotter, as_bytes, as_lines, blot_in_place, whole_lines
+from message_tracking.erasing.blotting import BLOCK_SIZE, Blotter, as_bytes, as_lines, blot_in_place, whole_lines
 from message_tracking.erasing.persons import Traces
 from message_tracking.loading.export_rows import SUFFIXES
 from message_tracking.loading.reference_tables import REFERENCE_TABLES, ReferenceTable
@@ -52,7 +52,7 @@ def erase_in_files(settings: Settings, sources: list[Source], traces: Traces) ->
         else:
             report.left.append(f"source {source.name}: its files are not ours, erase them there")
     kept = Blotter(traces)
-    for path in _other_files(home, done):
+    for path in _with_traces(report, _other_files(home, done), kept):
         _attempt(report, path, "other files", lambda path: bool(blot_in_place(path, kept.blot_text)))
     return report
 
@@ -168,6 +168,31 @@ def _other_files(home: Path, done: set[Path]) -> Iterator[Path]:
             is_searched = path.relative_to(home).parts[0] not in _NOT_SEARCHED
             if is_searched and path not in done and stat.S_ISREG(path.lstat().st_mode):
                 yield path
+
+
+def _with_traces(report: FilesReport, paths: Iterator[Path], blotter: Blotter) -> Iterator[Path]:
+    """Those files that may hold a trace: large ones, and of small ones, searched many at a time, those that do."""
+    texts: dict[Path, str] = {}
+    size = 0
+    for path in paths:
+        try:
+            if path.stat().st_size > BLOCK_SIZE:
+                yield path
+                continue
+            texts[path] = path.read_bytes().decode("latin-1")
+        except OSError as error:
+            report.left.append(f"{path}: {error}")
+            continue
+        size += len(texts[path])
+        if size > BLOCK_SIZE:
+            yield from _found(texts, blotter)
+            texts, size = {}, 0
+    yield from _found(texts, blotter)
+
+
+def _found(texts: dict[Path, str], blotter: Blotter) -> list[Path]:
+    paths = list(texts)
+    return [paths[place] for place in blotter.is_in(pl.Series(list(texts.values()), dtype=pl.String)).arg_true()]
 
 
 def _attempt(report: FilesReport, path: Path, kind: str, erase: Callable[[Path], bool]) -> None:
