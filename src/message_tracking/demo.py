@@ -199,6 +199,7 @@ def _print_result(settings: Settings, warehouse: Warehouse, shown: Shown, steps:
     )
     for name, where in (
         ("Read it", "message-tracking dsn --role bi_reader gives the address for a BI tool; the schema is marts"),
+        ("Reports", "message-tracking reports shows them in a browser"),
         ("Data Docs", str(settings.data_docs / "index.html")),
         ("Airflow", "make up starts it with its pages and leaves it running, make down stops everything"),
         ("State", "message-tracking status"),

@@ -11,9 +11,9 @@ import pytest
 from message_tracking.embedded import AIRFLOW, DATABASE, SUPERUSER, EmbeddedServer, packaged_programs
 from message_tracking.migrating import migrate
 from message_tracking.settings import PROJECT, Settings
-from message_tracking.warehouse import PIPELINE_ROLE, Warehouse
+from message_tracking.warehouse import PIPELINE_ROLE, Warehouse, fetch_all
 
-PASSWORDS = {"WAREHOUSE_PASSWORD": "it's mine", "AIRFLOW_DB_PASSWORD": "another"}
+PASSWORDS = {"WAREHOUSE_PASSWORD": "it's mine", "AIRFLOW_DB_PASSWORD": "another", "READER_PASSWORD": "none"}
 
 
 @pytest.fixture
@@ -53,6 +53,11 @@ def test_the_pipeline_can_migrate_and_airflow_has_a_database_of_its_own(initiali
     warehouse = Warehouse(f"postgresql://{PIPELINE_ROLE}:it%27s%20mine@{address}/{DATABASE}")
     settings = replace(Settings.from_environment(), home=new_home, warehouse_url=warehouse.url)
     assert migrate(warehouse, settings)
+    reader = Warehouse(f"postgresql://bi_reader_login:none@{address}/{DATABASE}")
+    with closing(reader.connect(role=None)) as connection:
+        assert fetch_all(
+            connection, "select has_schema_privilege('marts', 'usage'), has_schema_privilege('raw', 'usage')"
+        ) == [(True, False)]
     with (
         closing(psycopg2.connect(f"postgresql://{AIRFLOW}:another@{address}/{AIRFLOW}")) as connection,
         connection.cursor() as cursor,
