@@ -57,16 +57,6 @@ comment on table ops.erased_messages is
 comment on table ops.erased_persons is
 'Requesters, as keyed hashes of their UUIDs, whose events are turned away.';
 
-create function ops.person_id(requester_uuid text) returns uuid
-language sql stable strict
-return (
-    select encode(substring(sha256(key || convert_to(lower(requester_uuid), 'UTF8')) from 1 for 16), 'hex')::uuid
-    from ops.person_key
-    where requester_uuid <> ''
-);
-comment on function ops.person_id(text) is
-'The person_id of a requester''s UUID, null without one. Where many are asked for, the staging view does the same faster.';
-
 create function ops.amounts_only(parameters text) returns text
 language sql immutable strict
 return concat_ws(

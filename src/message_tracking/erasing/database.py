@@ -8,6 +8,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812  (the class is sp
 from psycopg2.extras import execute_batch
 
 from message_tracking.erasing.blotting import Blotter, as_lines
+from message_tracking.loading.erased import PERSON_ID
 
 _RAW = {
     # The network stays, and what figures are made of: events are judged and counted by these.
@@ -85,11 +86,14 @@ _STORED = """
     order by 1, 2
 """
 
-_PERSONS = """
+_PERSONS = f"""
     create temporary table erasing_persons on commit drop as
-    select ops.person_id(uuid) as person_id, ops.person_id(surrogate) as surrogate_id, is_theirs_alone
+    select
+        {PERSON_ID.format(uuid="uuid")} as person_id,
+        {PERSON_ID.format(uuid="surrogate")} as surrogate_id,
+        is_theirs_alone
     from pg_temp.erasing_uuids
-"""
+"""  # noqa: S608  (a text of that module)
 
 _ENTER = """
     with receipt as (

@@ -16,16 +16,26 @@ from message_tracking.loading.reference_tables import ReferenceTable
 # Any number will do, as long as nothing else in the product locks it.
 _DOOR_LOCK = 7_246_225_002
 
-_EVENTS = """
+PERSON_ID = """
+    encode(
+        substring(sha256((select key from ops.person_key) || convert_to(lower({uuid}), 'UTF8')) from 1 for 16), 'hex'
+    )::uuid
+"""
+"""The `person_id` of a requester, whose UUID stands in a column. A function would take four times as long."""
+
+_EVENTS = f"""
     delete from raw.events as arriving
     where
         load_id = %s
         and (
             message_id in (select message_id from ops.erased_messages)
-            or (requester_uuid <> '' and ops.person_id(requester_uuid) in (select person_id from ops.erased_persons))
+            or (
+                requester_uuid <> ''
+                and {PERSON_ID.format(uuid="requester_uuid")} in (select person_id from ops.erased_persons)
+            )
         )
     returning prefix::text, counter
-"""
+"""  # noqa: S608  (a text of this module)
 # Whatever is wrong with the line, its third field is the message where it can be read so.
 _REJECTED_LINES = """
     with named as (
