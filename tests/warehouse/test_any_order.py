@@ -100,7 +100,7 @@ class Slices:
 @pytest.mark.parametrize(
     ("count", "lines"),
     [
-        pytest.param(8, 6_000, id="8"),
+        pytest.param(5, 6_000, id="5"),
         pytest.param(100, 50_000, id="100", marks=[pytest.mark.long, pytest.mark.timeout(7200)]),
     ],
 )
