@@ -115,7 +115,8 @@ def test_a_file_that_is_unchanged_is_not_opened(counterpart: Counterpart, load: 
     load()
     counterpart.line.brought = 0
     assert load().files == 0
-    assert counterpart.line.brought < 20_000  # of a million bytes
+    # Of a million; some of what the first load had asked for may still have been on its way.
+    assert counterpart.line.brought < 100_000
 
 
 def test_servers_that_are_named_need_no_listing(counterpart: Counterpart, open_it: Open, load: Any) -> None:
