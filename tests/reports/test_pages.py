@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 from fastapi.routing import APIRoute
+from psycopg2 import sql
 from starlette.testclient import TestClient
 from tests.conftest import execute
 from tests.reports.conftest import EMPTY, GOLDEN, HOSTILE, LABELS, SCRIPT
@@ -347,3 +348,97 @@ def test_what_a_delivery_shows_is_looked_up_by_index(pages, monkeypatch):
     for plan in stored:
         assert "Seq Scan" not in plan, plan
         assert re.search(r"Index Cond: .*delivery_id = ", plan), plan
+
+
+def as_ops(published, **options):
+    return TestClient(
+        reports_app(published.readers(), lambda: Viewer("somebody", frozenset({"ops_reader"}))), **options
+    )
+
+
+def test_the_pipeline_page_shows_what_ops_holds(open_as, published):
+    pages = open_as("ops_reader")
+    with published.readers().operations("ops_reader") as reading:
+        servers = reading.rows("select * from ops.source_freshness order by source, server")
+        published_ones = reading.rows("select * from ops.publications order by publication_id desc")
+        suites = reading.rows(
+            "select suite, count(*) from ops.check_runs inner join ops.check_results using (check_run_id) group by suite"
+        )
+    shown = rows_of(pages.get("/pipeline", params={"table": "freshness"}))
+    keys = ("source", "server", "newest_event_at", "loaded_at", "gap_count", "rejected_count")
+    headings = ("Source", "Server", "Newest event", "Read", "Missing ids", "Rejected lines")
+    assert [[row[heading] for heading in headings] for row in shown] == [
+        [row[key].isoformat() if key.endswith("_at") else str(row[key]) for key in keys] for row in servers
+    ]
+    shown = rows_of(pages.get("/pipeline", params={"table": "publications"}))
+    assert [(row["Publication"], row["State"], row["Events"], row["Verdict"]) for row in shown] == [
+        ("1", "live", str(row["event_count"]), row["verdict"]) for row in published_ones
+    ]
+    shown = rows_of(pages.get("/pipeline", params={"table": "suites"}))
+    assert suites
+    assert {row["Suite"]: int(row["Checks"]) for row in shown} == {row["suite"]: row["count"] for row in suites}
+    assert "hostile edge" in text_of(pages.get("/pipeline"))
+
+
+TROUBLE = (
+    sql.SQL(
+        """
+        insert into ops.file_ledger (
+            source_id, kind, file_name, status, line_count, rejected_count, error, warnings, sample_rejects
+        )
+        select source_id, 'recipients', 'persons.csv', 'failed', 3, 3, {script}, {warnings}, {rejects}
+        from ops.sources where source = 'hostile'
+        """
+    ).format(
+        script=sql.Literal(SCRIPT),
+        warnings=sql.Literal('["=A1"]'),
+        rejects=sql.Literal(
+            '[{"reason": "no_number", "line_number": 8, "raw_line": "someone@example.net"},'
+            ' {"reason": "no_number", "line_number": 7, "raw_line": "someone@example.net"},'
+            ' {"reason": "too_long", "line_number": 9, "raw_line": "someone@example.net"}]'
+        ),
+    ),
+    sql.SQL(
+        """
+        insert into ops.check_results (
+            check_run_id, relation, check_name, severity, is_success, failing_count, message
+        )
+        select max(check_run_id), 'audit.deliveries', 'one_of', 'warning', false, 1234, {} from ops.check_runs
+        """
+    ).format(sql.Literal(SCRIPT)),
+    "update ops.publications set holder = 'publish_tracking_marts manual__2026-01-01T00:00:00+00:00'",
+)
+
+
+def test_the_pipeline_page_shows_what_went_wrong(published):
+    with published.copy() as copied:
+        execute(copied.url(SUPERUSER), *TROUBLE)
+        pages = as_ops(copied, root_path="/airflow/message-tracking")
+        whole = pages.get("/pipeline")
+        run = "/airflow/dags/publish_tracking_marts/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00"
+        assert f'href="{run}"' in whole.text
+        assert SCRIPT not in whole.text
+        assert "someone@example.net" not in whole.text
+        assert "audit.deliveries one_of 1,234" in text_of(whole)
+        tables = {
+            name: [list(row.values()) for row in rows_of(pages.get("/pipeline", params={"table": name}))]
+            for name in ("rejected", "reasons", "messages", "failures")
+        }
+        assert [row[:6] for row in tables["rejected"]] == [["hostile", "recipients", "", "persons.csv", "3", "3"]]
+        assert tables["reasons"] == [
+            ["no_number", "2", "hostile", "persons.csv", "7"],
+            ["too_long", "1", "hostile", "persons.csv", "9"],
+        ]
+        assert [row[:4] for row in tables["messages"]] == [
+            ["Refused", "hostile", "persons.csv", SCRIPT],
+            ["Warning", "hostile", "persons.csv", "'=A1"],
+        ]
+        assert tables["failures"][0][2:6] == ["warning", "audit.deliveries", "one_of", "1234"]
+        assert "/dags/" not in as_ops(copied).get("/pipeline").text
+
+
+def test_the_pipeline_page_is_open_to_engineers_only(open_as):
+    others = open_as("bi_reader", "tracking_analyst")
+    assert others.get("/pipeline").status_code == 403
+    assert 'href="/pipeline"' not in others.get("/").text
+    assert 'href="/pipeline"' in open_as("bi_reader", "ops_reader").get("/").text

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from fastapi.responses import Response
 
-from message_tracking.reports.answering import Build, show
+from message_tracking.reports.answering import Build, show, show_operations
 from message_tracking.reports.pages import (
     activities,
     click_streams,
     dashboards,
     deliveries,
     indicators,
+    pipeline,
     shares,
     statistics,
     tracking,
@@ -22,6 +23,7 @@ from message_tracking.reports.reading import Snapshot
 from message_tracking.reports.viewing import View, viewing
 
 ReportView = Annotated[View, Depends(viewing("bi_reader"))]
+OperationsView = Annotated[View, Depends(viewing("ops_reader"))]
 Id = Annotated[int, Path(ge=-(2**63), le=2**63 - 1)]
 Words = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
@@ -197,3 +199,10 @@ def visitors_by_agent(
     title, make = visitors.REPORTS[report]
     chosen = {"title": title, "days": days, "periods": visitors.PERIODS}
     return show(view, "visitors.html", lambda snapshot: {"agents": make(snapshot, int(days))} | chosen)
+
+
+@router.get("/pipeline")
+def pipeline_state(view: OperationsView) -> Response:
+    """The state of the pipeline."""
+    airflow = view.root.rpartition("/")[0] if view.root else None
+    return show_operations(view, "pipeline.html", lambda reading: pipeline.report(reading, airflow))
