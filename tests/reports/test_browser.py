@@ -155,7 +155,7 @@ def test_the_switch_and_the_controls(open_page, published):
 def test_every_page_is_accessible_and_as_wide_as_the_screen(open_page, address, scheme, width):
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
     reports = (f"/deliveries/{HOSTILE}{tab}" for tab in ("", "/tracking/urls", "/opens", *TABS.values()))
-    for path in ("/", "/visitors/browsers", "/pipeline", *reports):
+    for path in ("/", "/visitors/browsers", "/pipeline", "/recipients", "/recipients/101", *reports):
         page.goto(address + path)
         assert page.title() != "owned"
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path

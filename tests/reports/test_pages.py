@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from psycopg2 import sql
 from starlette.testclient import TestClient
 from tests.conftest import execute
-from tests.reports.conftest import EMPTY, GOLDEN, HOSTILE, LABELS, SCRIPT
+from tests.reports.conftest import EMPTY, GOLDEN, HOSTILE, LABELS, SCRIPT, TITLE
 
 from message_tracking.embedded import SUPERUSER
 from message_tracking.migrating import GROUPS
@@ -271,11 +271,14 @@ def test_links_keep_the_publication_and_the_audience(pages):
 def test_nobody_is_let_in_without_a_login():
     pages = TestClient(served_alone(Readers({}, "UTC"), "secret", frozenset(GROUPS)), base_url="http://127.0.0.1")
     # Who is not let in learns not even whether there is such a report.
-    paths = [route.path.format(delivery_id=1, report="any") for route in router.routes if isinstance(route, APIRoute)]
-    assert len(paths) >= 7
-    for path in paths:
-        assert pages.get(path).status_code == 401
-        assert pages.get(path, headers={"Cookie": "message_tracking_reports=x"}).status_code == 401
+    routes = [route for route in router.routes if isinstance(route, APIRoute)]
+    assert len(routes) >= 7
+    for route in routes:
+        path = route.path.format(delivery_id=1, recipient_id=1, report="any")
+        for method in route.methods:
+            assert pages.request(method, path).status_code == 401
+            headers = {"Cookie": "message_tracking_reports=x"}
+            assert pages.request(method, path, headers=headers).status_code == 401
     assert pages.get("/login?token=wrong").status_code == 401
     assert TestClient(pages.app, base_url="http://rebound.example").get("/login").status_code == 400
 
@@ -331,7 +334,8 @@ def test_a_warehouse_in_which_nothing_was_published(url_of):
     assert "Nothing has been published yet" in text_of(response)
 
 
-def test_what_a_delivery_shows_is_looked_up_by_index(pages, monkeypatch):
+def explained_plans(monkeypatch):
+    """The plans of all queries that pages ask from now on."""
     run, plans = Snapshot.rows, []
 
     def explained(snapshot, query, **values):
@@ -341,6 +345,11 @@ def test_what_a_delivery_shows_is_looked_up_by_index(pages, monkeypatch):
         return run(snapshot, query, **values)
 
     monkeypatch.setattr(Snapshot, "rows", explained)
+    return plans
+
+
+def test_what_a_delivery_shows_is_looked_up_by_index(pages, monkeypatch):
+    plans = explained_plans(monkeypatch)
     for path in [*OF_DELIVERIES[: len(REPORTS)], f"/deliveries/{GOLDEN}/click-streams?window=6h&mode=category"]:
         assert pages.get(path).status_code == 200
     stored = [plan for plan in plans if "delivery_id" in plan]
@@ -442,3 +451,89 @@ def test_the_pipeline_page_is_open_to_engineers_only(open_as):
     assert others.get("/pipeline").status_code == 403
     assert 'href="/pipeline"' not in others.get("/").text
     assert 'href="/pipeline"' in open_as("bi_reader", "ops_reader").get("/").text
+
+
+def test_a_recipient_is_found_by_id_and_by_address(open_as):
+    persons = open_as("tracking_analyst")
+    for wanted in ("101", " p101@example.net "):
+        found = persons.post("/recipients", data={"wanted": wanted})
+        assert re.findall(r'href="(/recipients/\d+)"', found.text) == ["/recipients/101"]
+    for wanted in ("999999", "9" * 30, "p101@example", "%", "' or true --", SCRIPT):
+        found = persons.post("/recipients", data={"wanted": wanted})
+        assert "No recipient has that id or that address." in found.text
+        assert SCRIPT not in found.text
+    assert persons.post("/recipients", data={"wanted": "\0"}).status_code == 400
+    assert persons.get("/recipients").status_code == 200
+
+
+@pytest.mark.parametrize("audience", ["everything", "people"])
+def test_the_logs_of_a_recipient_are_paged_by_key_without_a_gap(open_as, published, monkeypatch, audience):
+    monkeypatch.setattr(tracking, "PAGE_SIZE", 2)
+    persons, path, found = open_as("tracking_analyst"), f"/recipients/101?audience={audience}", []
+    while path:
+        page = persons.get(path)
+        found += re.findall(r"<tr><td class=\"time\">(.*?)</td><td", re.sub(r"\s*\n\s*", "", page.text))
+        older = re.search(r'rel="next" href="([^"]+)"', page.text)
+        path = older and html.unescape(older[1])
+    counted = "is_counted" if audience == "everything" else "human_is_counted"
+    known = published.rows(
+        f"select occurred_at from marts.tracking_events where recipient_id = 101 and {counted} order by 1 desc"
+    )
+    assert len(known) >= 4
+    assert found == [f"{at:%Y-%m-%d %H:%M:%S} UTC" for (at,) in known]
+    assert f"2 shown / {len(known)}" in text_of(persons.get(f"/recipients/101?audience={audience}"))
+
+
+def test_the_filters_of_a_recipients_logs(open_as, published):
+    persons = open_as("tracking_analyst")
+    known = published.rows(
+        "select delivery_id, event_type, occurred_at from marts.tracking_events where recipient_id = 101 and is_counted"
+    )
+    first, last = min(at for *_, at in known), max(at for *_, at in known)
+    for asked, count in (
+        ({}, len(known)),
+        ({"clicks": "only"}, sum(kind == "click" for _, kind, _ in known)),
+        ({"delivery_id": HOSTILE}, sum(delivery == HOSTILE for delivery, *_ in known)),
+        ({"delivery_id": EMPTY}, 0),
+        ({"since": f"{first:%Y-%m-%dT%H:%M}"}, len(known)),
+        ({"until": f"{first:%Y-%m-%dT%H:%M}"}, 0),
+        ({"since": f"{last:%Y-%m-%dT%H:%M}"}, sum(at >= last.replace(second=0, microsecond=0) for *_, at in known)),
+    ):
+        rows = rows_of(persons.get("/recipients/101", params=asked | {"table": "logs"}))
+        assert len(rows) == count, asked
+        assert f"{count} shown / {len(known)}" in text_of(persons.get("/recipients/101", params=asked))
+
+
+def test_the_page_of_a_recipient_says_who_it_is_and_escapes_what_it_shows(open_as, published):
+    whole = open_as("tracking_analyst").get("/recipients/101")
+    assert "Last First p101@example.net (101)" in text_of(whole)
+    [(name,)] = published.rows("select internal_name from marts.deliveries where delivery_id = %s", HOSTILE)
+    assert f"{TITLE} ({name})" in html.unescape(whole.text)
+    assert SCRIPT not in whole.text
+    assert 'href="/deliveries/' not in whole.text
+    assert f'href="/deliveries/{HOSTILE}"' in open_as("bi_reader", "tracking_analyst").get("/recipients/101").text
+    for recipient_id in (0, 999999):
+        missing = open_as("tracking_analyst").get(f"/recipients/{recipient_id}")
+        assert missing.status_code == 404
+        assert f"There is no recipient {recipient_id} in publication 1." in text_of(missing)
+
+
+def test_recipients_are_shown_to_analysts_only(open_as):
+    others = open_as("bi_reader", "ops_reader")
+    for path in ("/recipients", "/recipients/101"):
+        assert others.get(path).status_code == 403
+    assert others.post("/recipients", data={"wanted": "101"}).status_code == 403
+    assert 'href="/recipients"' not in others.get("/").text
+    assert 'href="/recipients"' in open_as("bi_reader", "tracking_analyst").get("/").text
+
+
+def test_a_recipient_is_looked_up_by_index(open_as, monkeypatch):
+    plans = explained_plans(monkeypatch)
+    persons = open_as("tracking_analyst")
+    assert persons.get("/recipients/101").status_code == 200
+    assert persons.post("/recipients", data={"wanted": "101"}).status_code == 200
+    stored = [plan for plan in plans if "recipient_id" in plan]
+    assert len(stored) == 4
+    for plan in stored:
+        assert "Seq Scan" not in plan, plan
+        assert re.search(r"Index Cond: .*recipient_id = ", plan), plan
