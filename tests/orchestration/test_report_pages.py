@@ -16,14 +16,18 @@ from message_tracking_plugin import MessageTrackingPlugin
 create_auth_manager().init()
 (served,) = MessageTrackingPlugin.fastapi_apps
 pages = TestClient(Starlette(routes=[Mount(served["url_prefix"], served["app"])]))
-paths = [served["url_prefix"] + route.path.format(delivery_id=1, report="any") for route in router.routes]
+asked = [
+    (method, served["url_prefix"] + route.path.format(delivery_id=1, recipient_id=1, report="any"))
+    for route in router.routes
+    for method in route.methods
+]
 
 print("\\n" + json.dumps({
     "groups": {
         role: sorted(airflow_viewer(SimpleAuthManagerUser(username="somebody", role=role)).groups)
         for role in ("VIEWER", "USER", "OP", "ADMIN", None)
     },
-    "answers": {path: pages.get(path).status_code for path in paths},
+    "answers": {" ".join(one): pages.request(*one).status_code for one in asked},
     "static": pages.get(served["url_prefix"] + "/static/reports.css").status_code,
     "navigation": [view["href"] for view in MessageTrackingPlugin.external_views],
 }))

@@ -150,12 +150,32 @@ def test_the_switch_and_the_controls(open_page, published):
     assert download.value.suggested_filename == "pareto.csv"
 
 
+def test_a_person_finds_a_recipient_and_the_state_of_the_pipeline(open_page):
+    page = open_page()
+    page.get_by_role("link", name="Recipients").click()
+    page.get_by_label("Recipient", exact=True).fill("p101@example.net")
+    page.get_by_role("button", name="Find").click()
+    assert "example.net" not in page.url
+    page.get_by_role("link", name="101", exact=True).click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Last First"
+    everything = len(cells(page, "Recipient tracking logs"))
+    page.get_by_label("Type").select_option("Clicks only")
+    page.get_by_role("button", name="Filter").click()
+    clicks = cells(page, "Recipient tracking logs")
+    assert {row[2] for row in clicks} == {"Email click"}
+    assert len(clicks) < everything
+    page.get_by_label("Recipient tracking logs", exact=True).get_by_role("link", name=TITLE).first.click()
+    assert page.url.endswith(f"/deliveries/{HOSTILE}")
+    page.get_by_role("link", name="Pipeline").click()
+    assert ["hostile", "edge"] in [row[:2] for row in cells(page, "Sources and servers")]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_every_page_is_accessible_and_as_wide_as_the_screen(open_page, address, scheme, width):
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
     reports = (f"/deliveries/{HOSTILE}{tab}" for tab in ("", "/tracking/urls", "/opens", *TABS.values()))
-    for path in ("/", "/visitors/browsers", *reports):
+    for path in ("/", "/visitors/browsers", "/pipeline", "/recipients", "/recipients/101", *reports):
         page.goto(address + path)
         assert page.title() != "owned"
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path

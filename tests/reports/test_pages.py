@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 from fastapi.routing import APIRoute
+from psycopg2 import sql
 from starlette.testclient import TestClient
 from tests.conftest import execute
-from tests.reports.conftest import EMPTY, GOLDEN, HOSTILE, LABELS, SCRIPT
+from tests.reports.conftest import EMPTY, GOLDEN, HOSTILE, LABELS, SCRIPT, TITLE
 
 from message_tracking.embedded import SUPERUSER
 from message_tracking.migrating import GROUPS
@@ -270,11 +271,14 @@ def test_links_keep_the_publication_and_the_audience(pages):
 def test_nobody_is_let_in_without_a_login():
     pages = TestClient(served_alone(Readers({}, "UTC"), "secret", frozenset(GROUPS)), base_url="http://127.0.0.1")
     # Who is not let in learns not even whether there is such a report.
-    paths = [route.path.format(delivery_id=1, report="any") for route in router.routes if isinstance(route, APIRoute)]
-    assert len(paths) >= 7
-    for path in paths:
-        assert pages.get(path).status_code == 401
-        assert pages.get(path, headers={"Cookie": "message_tracking_reports=x"}).status_code == 401
+    routes = [route for route in router.routes if isinstance(route, APIRoute)]
+    assert len(routes) >= 7
+    for route in routes:
+        path = route.path.format(delivery_id=1, recipient_id=1, report="any")
+        for method in route.methods:
+            assert pages.request(method, path).status_code == 401
+            headers = {"Cookie": "message_tracking_reports=x"}
+            assert pages.request(method, path, headers=headers).status_code == 401
     assert pages.get("/login?token=wrong").status_code == 401
     assert TestClient(pages.app, base_url="http://rebound.example").get("/login").status_code == 400
 
@@ -330,7 +334,8 @@ def test_a_warehouse_in_which_nothing_was_published(url_of):
     assert "Nothing has been published yet" in text_of(response)
 
 
-def test_what_a_delivery_shows_is_looked_up_by_index(pages, monkeypatch):
+def explained_plans(monkeypatch):
+    """The plans of all queries that pages ask from now on."""
     run, plans = Snapshot.rows, []
 
     def explained(snapshot, query, **values):
@@ -340,6 +345,11 @@ def test_what_a_delivery_shows_is_looked_up_by_index(pages, monkeypatch):
         return run(snapshot, query, **values)
 
     monkeypatch.setattr(Snapshot, "rows", explained)
+    return plans
+
+
+def test_what_a_delivery_shows_is_looked_up_by_index(pages, monkeypatch):
+    plans = explained_plans(monkeypatch)
     for path in [*OF_DELIVERIES[: len(REPORTS)], f"/deliveries/{GOLDEN}/click-streams?window=6h&mode=category"]:
         assert pages.get(path).status_code == 200
     stored = [plan for plan in plans if "delivery_id" in plan]
@@ -347,3 +357,183 @@ def test_what_a_delivery_shows_is_looked_up_by_index(pages, monkeypatch):
     for plan in stored:
         assert "Seq Scan" not in plan, plan
         assert re.search(r"Index Cond: .*delivery_id = ", plan), plan
+
+
+def as_ops(published, **options):
+    return TestClient(
+        reports_app(published.readers(), lambda: Viewer("somebody", frozenset({"ops_reader"}))), **options
+    )
+
+
+def test_the_pipeline_page_shows_what_ops_holds(open_as, published):
+    pages = open_as("ops_reader")
+    with published.readers().operations("ops_reader") as reading:
+        servers = reading.rows("select * from ops.source_freshness order by source, server")
+        published_ones = reading.rows("select * from ops.publications order by publication_id desc")
+        suites = reading.rows(
+            "select suite, count(*) from ops.check_runs inner join ops.check_results using (check_run_id) group by suite"
+        )
+    shown = rows_of(pages.get("/pipeline", params={"table": "freshness"}))
+    keys = ("source", "server", "newest_event_at", "loaded_at", "gap_count", "rejected_count")
+    headings = ("Source", "Server", "Newest event", "Read", "Missing ids", "Rejected lines")
+    assert [[row[heading] for heading in headings] for row in shown] == [
+        [row[key].isoformat() if key.endswith("_at") else str(row[key]) for key in keys] for row in servers
+    ]
+    shown = rows_of(pages.get("/pipeline", params={"table": "publications"}))
+    assert [(row["Publication"], row["State"], row["Events"], row["Verdict"]) for row in shown] == [
+        ("1", "live", str(row["event_count"]), row["verdict"]) for row in published_ones
+    ]
+    shown = rows_of(pages.get("/pipeline", params={"table": "suites"}))
+    assert suites
+    assert {row["Suite"]: int(row["Checks"]) for row in shown} == {row["suite"]: row["count"] for row in suites}
+    assert "hostile edge" in text_of(pages.get("/pipeline"))
+
+
+TROUBLE = (
+    sql.SQL(
+        """
+        insert into ops.file_ledger (
+            source_id, kind, file_name, status, line_count, rejected_count, error, warnings, sample_rejects
+        )
+        select source_id, 'recipients', 'persons.csv', 'failed', 3, 3, {script}, {warnings}, {rejects}
+        from ops.sources where source = 'hostile'
+        """
+    ).format(
+        script=sql.Literal(SCRIPT),
+        warnings=sql.Literal('["=A1"]'),
+        rejects=sql.Literal(
+            '[{"reason": "no_number", "line_number": 8, "raw_line": "someone@example.net"},'
+            ' {"reason": "no_number", "line_number": 7, "raw_line": "someone@example.net"},'
+            ' {"reason": "too_long", "line_number": 9, "raw_line": "someone@example.net"}]'
+        ),
+    ),
+    sql.SQL(
+        """
+        insert into ops.check_results (
+            check_run_id, relation, check_name, severity, is_success, failing_count, message
+        )
+        select max(check_run_id), 'audit.deliveries', 'one_of', 'warning', false, 1234, {} from ops.check_runs
+        """
+    ).format(sql.Literal(SCRIPT)),
+    "update ops.publications set holder = 'publish_tracking_marts manual__2026-01-01T00:00:00+00:00'",
+)
+
+
+def test_the_pipeline_page_shows_what_went_wrong(published):
+    with published.copy() as copied:
+        execute(copied.url(SUPERUSER), *TROUBLE)
+        pages = as_ops(copied, root_path="/airflow/message-tracking")
+        whole = pages.get("/pipeline")
+        run = "/airflow/dags/publish_tracking_marts/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00"
+        assert f'href="{run}"' in whole.text
+        assert SCRIPT not in whole.text
+        assert "someone@example.net" not in whole.text
+        assert "audit.deliveries one_of 1,234" in text_of(whole)
+        tables = {
+            name: [list(row.values()) for row in rows_of(pages.get("/pipeline", params={"table": name}))]
+            for name in ("rejected", "reasons", "messages", "failures")
+        }
+        assert [row[:6] for row in tables["rejected"]] == [["hostile", "recipients", "", "persons.csv", "3", "3"]]
+        assert tables["reasons"] == [
+            ["no_number", "2", "hostile", "persons.csv", "7"],
+            ["too_long", "1", "hostile", "persons.csv", "9"],
+        ]
+        assert [row[:4] for row in tables["messages"]] == [
+            ["Refused", "hostile", "persons.csv", SCRIPT],
+            ["Warning", "hostile", "persons.csv", "'=A1"],
+        ]
+        assert tables["failures"][0][2:6] == ["warning", "audit.deliveries", "one_of", "1234"]
+        assert "/dags/" not in as_ops(copied).get("/pipeline").text
+
+
+def test_the_pipeline_page_is_open_to_engineers_only(open_as):
+    others = open_as("bi_reader", "tracking_analyst")
+    assert others.get("/pipeline").status_code == 403
+    assert 'href="/pipeline"' not in others.get("/").text
+    assert 'href="/pipeline"' in open_as("bi_reader", "ops_reader").get("/").text
+
+
+def test_a_recipient_is_found_by_id_and_by_address(open_as):
+    persons = open_as("tracking_analyst")
+    for wanted in ("101", " p101@example.net "):
+        found = persons.post("/recipients", data={"wanted": wanted})
+        assert re.findall(r'href="(/recipients/\d+)"', found.text) == ["/recipients/101"]
+    for wanted in ("999999", "9" * 30, "p101@example", "%", "' or true --", SCRIPT):
+        found = persons.post("/recipients", data={"wanted": wanted})
+        assert "No recipient has that id or that address." in found.text
+        assert SCRIPT not in found.text
+    assert persons.post("/recipients", data={"wanted": "\0"}).status_code == 400
+    assert persons.get("/recipients").status_code == 200
+
+
+@pytest.mark.parametrize("audience", ["everything", "people"])
+def test_the_logs_of_a_recipient_are_paged_by_key_without_a_gap(open_as, published, monkeypatch, audience):
+    monkeypatch.setattr(tracking, "PAGE_SIZE", 2)
+    persons, path, found = open_as("tracking_analyst"), f"/recipients/101?audience={audience}", []
+    while path:
+        page = persons.get(path)
+        found += re.findall(r"<tr><td class=\"time\">(.*?)</td><td", re.sub(r"\s*\n\s*", "", page.text))
+        older = re.search(r'rel="next" href="([^"]+)"', page.text)
+        path = older and html.unescape(older[1])
+    counted = "is_counted" if audience == "everything" else "human_is_counted"
+    known = published.rows(
+        f"select occurred_at from marts.tracking_events where recipient_id = 101 and {counted} order by 1 desc"
+    )
+    assert len(known) >= 4
+    assert found == [f"{at:%Y-%m-%d %H:%M:%S} UTC" for (at,) in known]
+    assert f"2 shown / {len(known)}" in text_of(persons.get(f"/recipients/101?audience={audience}"))
+
+
+def test_the_filters_of_a_recipients_logs(open_as, published):
+    persons = open_as("tracking_analyst")
+    known = published.rows(
+        "select delivery_id, event_type, occurred_at from marts.tracking_events where recipient_id = 101 and is_counted"
+    )
+    first, last = min(at for *_, at in known), max(at for *_, at in known)
+    for asked, count in (
+        ({}, len(known)),
+        ({"clicks": "only"}, sum(kind == "click" for _, kind, _ in known)),
+        ({"delivery_id": HOSTILE}, sum(delivery == HOSTILE for delivery, *_ in known)),
+        ({"delivery_id": EMPTY}, 0),
+        ({"since": f"{first:%Y-%m-%dT%H:%M}"}, len(known)),
+        ({"until": f"{first:%Y-%m-%dT%H:%M}"}, 0),
+        ({"since": f"{last:%Y-%m-%dT%H:%M}"}, sum(at >= last.replace(second=0, microsecond=0) for *_, at in known)),
+    ):
+        rows = rows_of(persons.get("/recipients/101", params=asked | {"table": "logs"}))
+        assert len(rows) == count, asked
+        assert f"{count} shown / {len(known)}" in text_of(persons.get("/recipients/101", params=asked))
+
+
+def test_the_page_of_a_recipient_says_who_it_is_and_escapes_what_it_shows(open_as, published):
+    whole = open_as("tracking_analyst").get("/recipients/101")
+    assert "Last First p101@example.net (101)" in text_of(whole)
+    [(name,)] = published.rows("select internal_name from marts.deliveries where delivery_id = %s", HOSTILE)
+    assert f"{TITLE} ({name})" in html.unescape(whole.text)
+    assert SCRIPT not in whole.text
+    assert 'href="/deliveries/' not in whole.text
+    assert f'href="/deliveries/{HOSTILE}"' in open_as("bi_reader", "tracking_analyst").get("/recipients/101").text
+    for recipient_id in (0, 999999):
+        missing = open_as("tracking_analyst").get(f"/recipients/{recipient_id}")
+        assert missing.status_code == 404
+        assert f"There is no recipient {recipient_id} in publication 1." in text_of(missing)
+
+
+def test_recipients_are_shown_to_analysts_only(open_as):
+    others = open_as("bi_reader", "ops_reader")
+    for path in ("/recipients", "/recipients/101"):
+        assert others.get(path).status_code == 403
+    assert others.post("/recipients", data={"wanted": "101"}).status_code == 403
+    assert 'href="/recipients"' not in others.get("/").text
+    assert 'href="/recipients"' in open_as("bi_reader", "tracking_analyst").get("/").text
+
+
+def test_a_recipient_is_looked_up_by_index(open_as, monkeypatch):
+    plans = explained_plans(monkeypatch)
+    persons = open_as("tracking_analyst")
+    assert persons.get("/recipients/101").status_code == 200
+    assert persons.post("/recipients", data={"wanted": "101"}).status_code == 200
+    stored = [plan for plan in plans if "recipient_id" in plan]
+    assert len(stored) == 4
+    for plan in stored:
+        assert "Seq Scan" not in plan, plan
+        assert re.search(r"Index Cond: .*recipient_id = ", plan), plan

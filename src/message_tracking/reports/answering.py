@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import HTTPException
 from fastapi.responses import Response, StreamingResponse
@@ -11,10 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.templating import Jinja2Templates
 
 from message_tracking.reports import tables
-from message_tracking.reports.reading import Readers, Snapshot
+from message_tracking.reports.reading import Readers, Reading, Snapshot
 from message_tracking.reports.tables import Table
 from message_tracking.reports.viewing import View
 
+R = TypeVar("R", bound=Reading)
 Build = Callable[[Snapshot], dict[str, Any]]
 Export = Callable[[Snapshot], Table]
 
@@ -45,25 +47,50 @@ def show(
 
     `exports` names tables that are longer as a file than on the page.
     """
-    if view.table:
-        return _as_file(view, view.table, build, exports or {})
-    with _snapshot(view) as snapshot:
-        context = build(snapshot)
-        context |= {
-            "view": view,
+
+    def calculated(snapshot: Snapshot) -> dict[str, Any]:
+        return build(snapshot) | {
             "publication": snapshot.publication,
             "kept": snapshot.kept,
             "freshness": snapshot.freshness(),
         }
+
+    readers: Readers = view.request.app.state.readers
+    opened = partial(readers.snapshot, view.group, view.audience, view.publication)
+    return _answer(view, template, opened, build if view.table else calculated, exports or {})
+
+
+def show_operations(view: View, template: str, build: Callable[[Reading], dict[str, Any]]) -> Response:
+    """Answer with a page that is of no publication, or with one of its tables as CSV."""
+    readers: Readers = view.request.app.state.readers
+    return _answer(view, template, partial(readers.operations, view.group), build, {})
+
+
+def _answer(
+    view: View,
+    template: str,
+    opened: Callable[[], AbstractContextManager[R]],
+    build: Callable[[R], dict[str, Any]],
+    exports: Mapping[str, Callable[[R], Table]],
+) -> Response:
+    if view.table:
+        return _as_file(view.table, opened, build, exports)
+    with opened() as reading:
+        context = build(reading) | {"view": view}
         return TEMPLATES.TemplateResponse(
             view.request, template, context, headers={"Cache-Control": "private, no-store"}
         )
 
 
-def _as_file(view: View, name: str, build: Build, exports: Mapping[str, Export]) -> Response:
+def _as_file(
+    name: str,
+    opened: Callable[[], AbstractContextManager[R]],
+    build: Callable[[R], dict[str, Any]],
+    exports: Mapping[str, Callable[[R], Table]],
+) -> Response:
     def lines() -> Iterator[str]:
-        with _snapshot(view) as snapshot:
-            table = exports[name](snapshot) if name in exports else _named(name, build(snapshot))
+        with opened() as reading:
+            table = exports[name](reading) if name in exports else _named(name, build(reading))
             yield from tables.as_csv(table)
 
     written = lines()
@@ -83,8 +110,3 @@ def _named(name: str, context: dict[str, Any]) -> Table:
         if table.name == name:
             return table
     raise HTTPException(404, "This page has no such table.")
-
-
-def _snapshot(view: View) -> AbstractContextManager[Snapshot]:
-    readers: Readers = view.request.app.state.readers
-    return readers.snapshot(view.group, view.audience, view.publication)

@@ -1,4 +1,4 @@
-"""What a page reads: one publication, in one transaction, with the rights of one group of readers."""
+"""What a page reads: mostly one publication, in one transaction, with the rights of one group of readers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -129,43 +129,31 @@ class Readers:
         with _errors_told(publication), self.sessions[group].one() as connection:
             yield Snapshot(connection, audience, publication, self.time_zone)
 
+    @contextmanager
+    def operations(self, group: str) -> Iterator["Reading"]:
+        """Open a read-only transaction that sees no publication but what is going on. Raises UnavailableError."""
+        with _errors_told(None), self.sessions[group].one() as connection:
+            yield Reading(connection, self.time_zone)
+
     def close(self) -> None:
         """Close all sessions that nobody uses."""
         for sessions in self.sessions.values():
             sessions.close()
 
 
-class Snapshot:
-    """A transaction that sees one publication and knows whose events to count."""
+class Reading:
+    """A read-only transaction on the clock of a time zone, in which no statement takes too long."""
 
-    def __init__(self, connection: Connection, audience: Audience, publication: int | None, time_zone: str) -> None:
+    def __init__(self, connection: Connection, time_zone: str) -> None:
         self.connection = connection
-        self.audience = audience
         self.time_zone = time_zone
         self._execute(
             "select set_config('TimeZone', %s, true), set_config('statement_timeout', %s, true)",
             (time_zone, LONGEST_STATEMENT),
         )
-        known = self.rows(
-            """
-            select publication_id as number, published_at, is_live
-            from marts.publications where is_kept and status = 'published' order by publication_id desc
-            """
-        )
-        self.kept = [Publication(**row) for row in known]
-        self.publication = self._chosen(publication)
-        self._execute("select set_config('message_tracking.publication', %s, true)", (str(self.publication.number),))
-
-    def _chosen(self, number: int | None) -> Publication:
-        for one in self.kept:
-            if one.number == number or (number is None and one.is_live):
-                return one
-        if number is None:
-            raise NothingPublishedError("Nothing has been published yet.")
-        raise NotKeptError(f"Publication {number} cannot be shown: it is no longer kept, or never was published.")
 
     def rows(self, query: str, **values: Any) -> list[Row]:
-        """Run a query; `{name}` in it is the audience's column of that name, `%(name)s` a value."""
+        """Run a query; `%(name)s` in it is a value."""
         with self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
             cursor.execute(self.composed(query), values)
             return [dict(row) for row in cursor.fetchall()]
@@ -182,18 +170,50 @@ class Snapshot:
             for row in cursor:
                 yield dict(row)
 
-    def freshness(self) -> list[Row]:
-        """How far the logs of each source and tracking server have been read (spec 6.5)."""
-        return self.rows("select * from marts.source_freshness order by source, server")
-
-    def composed(self, query: str) -> sql.Composed:
-        """The query with the audience's columns in it."""
-        names = {name for _, name, _, _ in Formatter().parse(query) if name}
-        return sql.SQL(query).format(**{name: sql.Identifier(self.audience.column(name)) for name in names})
+    def composed(self, query: str) -> sql.Composable:
+        """The query as it is run."""
+        return sql.SQL(query)
 
     def _execute(self, query: str, values: tuple[Any, ...]) -> None:
         with self.connection.cursor() as cursor:
             cursor.execute(query, values)
+
+
+class Snapshot(Reading):
+    """A transaction that sees one publication and knows whose events to count.
+
+    `{name}` in its queries is the audience's column of that name.
+    """
+
+    def __init__(self, connection: Connection, audience: Audience, publication: int | None, time_zone: str) -> None:
+        super().__init__(connection, time_zone)
+        self.audience = audience
+        known = self.rows(
+            """
+            select publication_id as number, published_at, is_live
+            from marts.publications where is_kept and status = 'published' order by publication_id desc
+            """,
+        )
+        self.kept = [Publication(**row) for row in known]
+        self.publication = self._chosen(publication)
+        self._execute("select set_config('message_tracking.publication', %s, true)", (str(self.publication.number),))
+
+    def _chosen(self, number: int | None) -> Publication:
+        for one in self.kept:
+            if one.number == number or (number is None and one.is_live):
+                return one
+        if number is None:
+            raise NothingPublishedError("Nothing has been published yet.")
+        raise NotKeptError(f"Publication {number} cannot be shown: it is no longer kept, or never was published.")
+
+    def freshness(self) -> list[Row]:
+        """How far the logs of each source and tracking server have been read (spec 6.5)."""
+        return self.rows("select * from marts.source_freshness order by source, server")
+
+    def composed(self, query: str) -> sql.Composable:
+        """The query with the audience's columns in it."""
+        names = {name for _, name, _, _ in Formatter().parse(query) if name}
+        return sql.SQL(query).format(**{name: sql.Identifier(self.audience.column(name)) for name in names})
 
 
 @contextmanager

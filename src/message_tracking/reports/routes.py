@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query
+from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query
 from fastapi.responses import Response
 
-from message_tracking.reports.answering import Build, show
+from message_tracking.reports.answering import Build, show, show_operations
 from message_tracking.reports.pages import (
     activities,
     click_streams,
     dashboards,
     deliveries,
     indicators,
+    pipeline,
+    recipients,
     shares,
     statistics,
     tracking,
@@ -22,6 +24,8 @@ from message_tracking.reports.reading import Snapshot
 from message_tracking.reports.viewing import View, viewing
 
 ReportView = Annotated[View, Depends(viewing("bi_reader"))]
+PersonsView = Annotated[View, Depends(viewing("tracking_analyst"))]
+OperationsView = Annotated[View, Depends(viewing("ops_reader"))]
 Id = Annotated[int, Path(ge=-(2**63), le=2**63 - 1)]
 Words = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
@@ -54,6 +58,21 @@ def _filters(
         event_type=event_type or None,
         label=label or None,
         recipient_id=int(recipient_id) if recipient_id.strip("-") else None,
+        since=since or None,
+        until=until or None,
+    )
+
+
+def _recipient_filters(
+    clicks: Literal["", "only"] = "",
+    delivery_id: Annotated[str, Query(pattern=r"^-?[0-9]{0,18}$")] = "",
+    since: Annotated[str, Query(pattern=tracking.TIME_PATTERN)] = "",
+    until: Annotated[str, Query(pattern=tracking.TIME_PATTERN)] = "",
+) -> recipients.Filters:
+    """What of a recipient's logs is asked for; an empty field of a form leaves nothing out."""
+    return recipients.Filters(
+        is_clicks_only=clicks == "only",
+        delivery_id=int(delivery_id) if delivery_id.strip("-") else None,
         since=since or None,
         until=until or None,
     )
@@ -197,3 +216,51 @@ def visitors_by_agent(
     title, make = visitors.REPORTS[report]
     chosen = {"title": title, "days": days, "periods": visitors.PERIODS}
     return show(view, "visitors.html", lambda snapshot: {"agents": make(snapshot, int(days))} | chosen)
+
+
+@router.get("/pipeline")
+def pipeline_state(view: OperationsView) -> Response:
+    """The state of the pipeline."""
+    airflow = view.root.rpartition("/")[0] if view.root else None
+    return show_operations(view, "pipeline.html", lambda reading: pipeline.report(reading, airflow))
+
+
+@router.get("/recipients")
+def recipient_search(view: PersonsView) -> Response:
+    """The search for a recipient."""
+    return show(view, "recipients.html", lambda _: {"wanted": None, "found": []})
+
+
+# What is looked for may be somebody's address, which must not stand in an address and so in a server's log.
+@router.post("/recipients")
+def found_recipients(
+    view: PersonsView, wanted: Annotated[str, Form(max_length=320, pattern=r"^[^\x00]*$")] = ""
+) -> Response:
+    """The recipients of an id or an e-mail address."""
+    words = wanted.strip()
+    return show(view, "recipients.html", lambda snapshot: {"wanted": words, "found": recipients.found(snapshot, words)})
+
+
+@router.get("/recipients/{recipient_id}")
+def recipient_logs(
+    view: PersonsView,
+    recipient_id: Id,
+    filters: Annotated[recipients.Filters, Depends(_recipient_filters)],
+    before: Annotated[str | None, Query(pattern=tracking.KEY_PATTERN)] = None,
+) -> Response:
+    """The Tracking tab of a recipient."""
+
+    def leads(delivery_id: int) -> str | None:
+        return view.url(f"/deliveries/{delivery_id}") if "bi_reader" in view.viewer.groups else None
+
+    def build(snapshot: Snapshot) -> dict[str, Any]:
+        recipient = recipients.recipient(snapshot, recipient_id)
+        if recipient is None:
+            raise HTTPException(
+                404, f"There is no recipient {recipient_id} in publication {snapshot.publication.number}."
+            )
+        shown = recipients.logs(snapshot, recipient_id, filters, before, leads)
+        return shown | {"recipient": recipient, "filters": filters, "is_first": before is None}
+
+    exports = {"logs": lambda snapshot: recipients.exported_logs(snapshot, recipient_id, filters)}
+    return show(view, "recipient.html", build, exports)

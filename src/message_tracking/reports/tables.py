@@ -28,6 +28,8 @@ class Kind(StrEnum):
     DURATION = "duration"
     CODE = "code"
     """An id or a name of ours, kept on one line."""
+    LINK = "link"
+    """A text that leads to the row's `href`, where it has one."""
     PRINTED = "printed"
     """A figure that is written already."""
     SWATCH = "swatch"
@@ -50,7 +52,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A named table; a row's `href`, where it has one, is where its first text leads."""
+    """A named table."""
 
     name: str
     caption: str

@@ -57,13 +57,11 @@ MATCHING = """
         and occurred_at >= coalesce(%(since)s::timestamptz, '-infinity')
         and occurred_at < coalesce(%(until)s::timestamptz, 'infinity')
 """
-NEWEST = f"{MATCHING} order by occurred_at desc, event_id desc"
+NEWEST_FIRST = " order by occurred_at desc, event_id desc"
 PAGE = " limit %(size)s"
 # The first condition reads on in the index from the last row shown; the second leaves out what that instant has shown.
-OLDER = f"""
-    {MATCHING}
+OLDER = """
     and occurred_at <= %(key_at)s::timestamptz and (occurred_at < %(key_at)s::timestamptz or event_id < %(key_id)s)
-    order by occurred_at desc, event_id desc
 """
 TOTAL = """
     select coalesce(sum({event_count}), 0)::bigint as total
@@ -104,15 +102,8 @@ def logs(snapshot: Snapshot, delivery_id: int, filters: Filters, before: str | N
     `total` counts all events of the delivery that the audience counts, whatever the filters; `next_key` is None on the
     last page.
     """
-    values: dict[str, Any] = {"delivery_id": delivery_id, **vars(filters), "size": PAGE_SIZE + 1}
-    if before is None:
-        rows = snapshot.rows(NEWEST + PAGE, **values)
-    else:
-        key_at, _, key_id = before.partition(" ")
-        rows = snapshot.rows(OLDER + PAGE, **values, key_at=key_at, key_id=key_id)
-    has_more = len(rows) > PAGE_SIZE
-    shown = [_shown(row) for row in rows[:PAGE_SIZE]]
-    next_key = f"{shown[-1]['occurred_at'].isoformat()} {shown[-1]['event_id']}" if has_more else None
+    rows, next_key = paged(snapshot, MATCHING, before, delivery_id=delivery_id, **vars(filters))
+    shown = list(map(_shown, rows))
     total = snapshot.rows(TOTAL, delivery_id=delivery_id)[0]["total"]
     return {
         "logs": Table("logs", "Tracking logs of the delivery", COLUMNS, shown),
@@ -123,8 +114,19 @@ def logs(snapshot: Snapshot, delivery_id: int, filters: Filters, before: str | N
 
 def exported_logs(snapshot: Snapshot, delivery_id: int, filters: Filters) -> Table:
     """All logs that the filters leave, read as they are written."""
-    rows = snapshot.stream(NEWEST, delivery_id=delivery_id, **vars(filters))
+    rows = snapshot.stream(MATCHING + NEWEST_FIRST, delivery_id=delivery_id, **vars(filters))
     return Table("logs", "Tracking logs of the delivery", COLUMNS + MORE_COLUMNS, map(_shown, rows))
+
+
+def paged(snapshot: Snapshot, matching: str, before: str | None, **values: Any) -> tuple[list[Row], str | None]:
+    """A page of the events that match, newest first, from the row after the key `before` on; and the next one's key."""
+    key_at, _, key_id = (before or "").partition(" ")
+    query = matching + (OLDER if before else "") + NEWEST_FIRST + PAGE
+    rows = snapshot.rows(query, **values, key_at=key_at, key_id=key_id, size=PAGE_SIZE + 1)
+    if len(rows) <= PAGE_SIZE:
+        return rows, None
+    last = rows[PAGE_SIZE - 1]
+    return rows[:PAGE_SIZE], f"{last['occurred_at'].isoformat()} {last['event_id']}"
 
 
 def urls(snapshot: Snapshot, delivery_id: int, search: str = "") -> Table:
@@ -142,7 +144,10 @@ def urls(snapshot: Snapshot, delivery_id: int, search: str = "") -> Table:
     return Table("urls", "Tracked URLs of the delivery", columns, rows)
 
 
+def typed(row: Row) -> Row:
+    """The event with its type as readers know it."""
+    return row | {"type_label": EVENT_TYPES[row["event_type"]]}
+
+
 def _shown(row: Row) -> Row:
-    row["type_label"] = EVENT_TYPES[row["event_type"]]
-    row["recipient"] = str(row["recipient_id"]) if row["recipient_id"] else "unknown"
-    return row
+    return typed(row) | {"recipient": str(row["recipient_id"]) if row["recipient_id"] else "unknown"}
