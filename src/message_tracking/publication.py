@@ -255,9 +255,7 @@ def keep_builds_away(connection: Connection) -> None:
     live, candidate = _lock_state(connection)
     if candidate is not None:
         _raise_if_alive(connection, candidate)
-        _close(connection, candidate, "abandoned", "its holder is gone")
-        with connection.cursor() as cursor:
-            cursor.execute("select ops.undo_newer_than(%s)", (live,))
+        _undo_left_behind(connection, live, candidate)
 
 
 def candidate_by_hand(warehouse: Warehouse) -> int | None:
@@ -329,8 +327,7 @@ def rollback(warehouse: Warehouse, to: int | None = None, *, dry_run: bool = Fal
         if dry_run:
             return live, target
         if candidate is not None:
-            _close(connection, candidate, "abandoned", "its holder is gone")
-            cursor.execute("select ops.undo_newer_than(%s)", (live,))
+            _undo_left_behind(connection, live, candidate)
         cursor.execute("update ops.publication_state set live_publication = %s", (target,))
         cursor.execute(
             """
@@ -422,6 +419,13 @@ def _keep_by_session(session: Connection, candidate: int) -> None:
     # The lock outlasts the transaction, so whoever sees the candidate finds it.
     if not fetch_all(session, "select pg_try_advisory_lock(%s, %s)", (_HOLDER_LOCK, candidate))[0][0]:
         raise _held(session, candidate)
+
+
+def _undo_left_behind(connection: Connection, live: int, candidate: int) -> None:
+    """Close a candidate whose holder is gone and undo it."""
+    _close(connection, candidate, "abandoned", "its holder is gone")
+    with connection.cursor() as cursor:
+        cursor.execute("select ops.undo_newer_than(%s)", (live,))
 
 
 def _raise_if_alive(connection: Connection, candidate: int) -> None:

@@ -117,7 +117,7 @@ def blot_in_place(path: Path, blot: Callable[[bytes], bytes], block_size: int = 
         for block in whole_lines(file, block_size):
             blotted = blot(block)
             if blotted != block:
-                # Bytes of a multi-byte character aside, all is as long as it was: else others' lines would move.
+                # Else what follows would be overwritten.
                 assert len(blotted) == len(block)  # noqa: S101
                 place = file.tell()
                 file.seek(offset)

@@ -27,6 +27,8 @@ ReportView = Annotated[View, Depends(viewing("bi_reader"))]
 PersonsView = Annotated[View, Depends(viewing("tracking_analyst"))]
 OperationsView = Annotated[View, Depends(viewing("ops_reader"))]
 Id = Annotated[int, Path(ge=-(2**63), le=2**63 - 1)]
+IdField = Annotated[str, Query(pattern=r"^-?[0-9]{0,18}$")]
+"""A field of a form, which may be empty."""
 Words = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 router = APIRouter()
@@ -49,7 +51,7 @@ def _of(delivery_id: int, build: Callable[[Snapshot, int], dict[str, Any]]) -> B
 def _filters(
     event_type: Annotated[str, Query(pattern=f"^({'|'.join(tracking.EVENT_TYPES)})?$")] = "",
     label: Words = "",
-    recipient_id: Annotated[str, Query(pattern=r"^-?[0-9]{0,18}$")] = "",
+    recipient_id: IdField = "",
     since: Annotated[str, Query(pattern=tracking.TIME_PATTERN)] = "",
     until: Annotated[str, Query(pattern=tracking.TIME_PATTERN)] = "",
 ) -> tracking.Filters:
@@ -57,7 +59,7 @@ def _filters(
     return tracking.Filters(
         event_type=event_type or None,
         label=label or None,
-        recipient_id=int(recipient_id) if recipient_id.strip("-") else None,
+        recipient_id=_id(recipient_id),
         since=since or None,
         until=until or None,
     )
@@ -65,17 +67,21 @@ def _filters(
 
 def _recipient_filters(
     clicks: Literal["", "only"] = "",
-    delivery_id: Annotated[str, Query(pattern=r"^-?[0-9]{0,18}$")] = "",
+    delivery_id: IdField = "",
     since: Annotated[str, Query(pattern=tracking.TIME_PATTERN)] = "",
     until: Annotated[str, Query(pattern=tracking.TIME_PATTERN)] = "",
 ) -> recipients.Filters:
     """What of a recipient's logs is asked for; an empty field of a form leaves nothing out."""
     return recipients.Filters(
         is_clicks_only=clicks == "only",
-        delivery_id=int(delivery_id) if delivery_id.strip("-") else None,
+        delivery_id=_id(delivery_id),
         since=since or None,
         until=until or None,
     )
+
+
+def _id(field: str) -> int | None:
+    return int(field) if field.strip("-") else None
 
 
 def _search(
